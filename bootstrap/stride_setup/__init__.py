@@ -1,0 +1,1 @@
+"""Sets up stride's Python environment and workspace. Standard library only."""

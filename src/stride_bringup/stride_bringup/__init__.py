@@ -1,0 +1,1 @@
+"""Starts stride: list of nodes, command line, launch files, configuration, policies."""

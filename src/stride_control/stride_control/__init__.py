@@ -1,0 +1,1 @@
+"""Control nodes of stride (gait, inverse kinematics, safety) and their composition."""

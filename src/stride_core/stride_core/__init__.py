@@ -1,0 +1,1 @@
+"""The mathematics of stride: robots, kinematics, gaits, residuals, safety. NumPy only."""

@@ -1,0 +1,1 @@
+"""Robots of stride: a folder each with robot.yaml, MJCF and URDF."""

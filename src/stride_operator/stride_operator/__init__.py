@@ -1,0 +1,1 @@
+"""What a person uses beside the robot: the live page and the recorder."""

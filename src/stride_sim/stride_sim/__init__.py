@@ -1,0 +1,1 @@
+"""The simulated plant of stride: MuJoCo behind the same topics as the motors."""
