@@ -1,0 +1,24 @@
+"""The Bézier gait: phase oscillator, foot path, stride limits, speed calibration."""
+
+from stride_core.gait.config import GaitConfig, Shape
+from stride_core.gait.step import (
+    PATTERNS,
+    Gait,
+    GaitInputs,
+    GaitOutput,
+    GaitState,
+    make_gait,
+    shape_array,
+)
+
+__all__ = [
+    "PATTERNS",
+    "Gait",
+    "GaitConfig",
+    "GaitInputs",
+    "GaitOutput",
+    "GaitState",
+    "Shape",
+    "make_gait",
+    "shape_array",
+]

@@ -1,0 +1,108 @@
+"""What a gait can be told: the dataclasses behind ``config/<robot>.yaml`` and the ROS parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stride_core.config import param
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One gait as phase offsets and a duty factor."""
+
+    offsets: tuple[float, ...] = param(
+        doc="phase by which each leg leads, in leg order", min=0.0, max=1.0
+    )
+    duty: float = param(doc="share of the cycle in stance", min=0.3, max=0.95)
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """The presets by name. At phase 0 of each, every foot is on the ground."""
+
+    trot: Pattern
+    walk: Pattern
+    pace: Pattern
+    bound: Pattern
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What may be changed while walking; reached at ``ShapeRates``, without a jump."""
+
+    height: float = param(
+        doc="hip above the foot's point of contact", unit="m", min=0.02, max=2.0, dynamic=True
+    )
+    step_height: float = param(
+        doc="apex of the swing above the stance", unit="m", min=0.0, max=0.5, dynamic=True
+    )
+    cycle_time: float = param(
+        doc="duration of one gait cycle", unit="s", min=0.1, max=5.0, dynamic=True
+    )
+    stance_width: float = param(
+        doc="feet further out than the robot's stance", unit="m", min=-0.2, max=0.2, dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class ShapeRates:
+    """How fast each part of the shape may change."""
+
+    height: float = param(unit="m/s", min=0.001, max=2.0)
+    step_height: float = param(unit="m/s", min=0.001, max=2.0)
+    cycle_time: float = param(unit="s/s", min=0.001, max=100.0)
+    stance_width: float = param(unit="m/s", min=0.001, max=2.0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The fastest command accepted, and how fast a command is followed."""
+
+    speed: tuple[float, float, float] = param(
+        doc="largest |vx|, |vy|, |wz|", unit="m/s, m/s, rad/s", min=0.0, max=10.0
+    )
+    acceleration: tuple[float, float, float] = param(
+        doc="largest rate of change of vx, vy, wz", unit="m/s², m/s², rad/s²", min=0.01, max=100.0
+    )
+    servo_share: float = param(
+        0.9, doc="share of the servo's no-load speed that the nominal gait may ask for",
+        min=0.1, max=1.0,
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Speed to ask of the feet for each speed of the trunk: knots of a line through the origin.
+
+    Measured by ``./stride calibrate gait`` on flat ground with the preset and servo it names.
+    """
+
+    speed: tuple[float, ...] = param(doc="speed reached, ascending from 0", min=0.0, max=10.0)
+    ask: tuple[float, ...] = param(doc="speed to ask for it", min=0.0, max=10.0)
+
+
+@dataclass(frozen=True)
+class Calibrations:
+    """One calibration for each way to move; forward and backward differ."""
+
+    forward: Calibration
+    backward: Calibration
+    sideways: Calibration
+    turn: Calibration
+
+
+@dataclass(frozen=True)
+class GaitConfig:
+    """The whole gait."""
+
+    pattern: str = param(doc="one of the patterns, by name", dynamic=True)
+    patterns: Patterns = field()
+    shape: Shape = field()
+    shape_rates: ShapeRates = field()
+    limits: Limits = field()
+    calibration: Calibrations = field()
+    command_timeout: float = param(
+        0.5, doc="a cmd_vel older than this counts as zero", unit="s", min=0.01, max=60.0,
+        dynamic=True,
+    )

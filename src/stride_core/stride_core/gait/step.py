@@ -1,0 +1,221 @@
+"""The nominal gait: one tick of the oscillator, and where each foot belongs.
+
+    foot = stance(height, width) + path(phase, stride(command))
+
+State, inputs and output are records of arrays with any leading dimensions; ``Gait`` holds what does
+not change while walking. Nothing here keeps state of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stride_core.arrays import BoolArray, FloatArray, IntArray, clip
+from stride_core.gait.calibration import SpeedMap
+from stride_core.gait.config import GaitConfig, Shape, ShapeRates
+from stride_core.gait.limits import StrideLimits, stride_limits
+from stride_core.gait.trajectory import foot_path
+from stride_core.robot import RobotSpec
+
+PATTERNS = ("trot", "walk", "pace", "bound")
+STANDING_STILL = 1e-3
+"""A command slower than this in every component [m/s, m/s, rad/s] is a command to stand."""
+
+_READY_TO_WALK = 0.005
+"""Walking starts when the body is this close [m] to its height."""
+
+
+class GaitState(NamedTuple):
+    """What the gait remembers from tick to tick.
+
+    Attributes:
+        phase: of the oscillator, ``(...)`` in [0, 1).
+        walking: ``(...)``; a robot at rest has phase 0.
+        command: ``(..., 3)`` vx [m/s], vy [m/s], wz [rad/s] followed now.
+        shape: ``(..., 4)`` height [m], step height [m], cycle time [s], stance width [m] now.
+        pattern: ``(...)`` index into ``PATTERNS``; changes at rest only.
+    """
+
+    phase: FloatArray
+    walking: BoolArray
+    command: FloatArray
+    shape: FloatArray
+    pattern: IntArray
+
+
+class GaitInputs(NamedTuple):
+    """What is asked of the gait in this tick: finite, same leading dimensions as the state.
+
+    Attributes:
+        command: ``(..., 3)`` vx, vy, wz of the trunk in its own frame.
+        shape: ``(..., 4)`` as in ``GaitState``.
+        pattern: ``(...)`` index into ``PATTERNS``.
+        upright: ``(...)``; False asks to stop and sit down.
+    """
+
+    command: FloatArray
+    shape: FloatArray
+    pattern: IntArray
+    upright: BoolArray
+
+
+class GaitOutput(NamedTuple):
+    """Where the feet belong.
+
+    Attributes:
+        feet: ``(..., legs, 3)`` [m] in hip frames.
+        phase: ``(..., legs)`` of each leg in [0, 1); 0 is touch-down.
+        swing: ``(..., legs)``.
+        command: ``(..., 3)`` what the feet really follow, after every limit.
+        limited: ``(...)`` the command asked for more than the leg or the servo gives.
+    """
+
+    feet: FloatArray
+    phase: FloatArray
+    swing: BoolArray
+    command: FloatArray
+    limited: BoolArray
+
+
+@dataclass(frozen=True)
+class Gait:
+    """A robot's gait with everything looked up once; build it with ``make_gait``."""
+
+    stance: FloatArray  # (legs, 3) nominal feet in hip frames, z = 0
+    outward: FloatArray  # (legs,) +1 where out is +y
+    arm: FloatArray  # (legs, 2) from the trunk's origin to each nominal foot
+    offsets: FloatArray  # (patterns, legs)
+    duty: FloatArray  # (patterns,)
+    speed_limit: FloatArray  # (3,)
+    acceleration: FloatArray  # (3,)
+    shape_rates: FloatArray  # (4,)
+    sit_height: float
+    strides: StrideLimits
+    speed_map: SpeedMap
+
+    def initial(self, inputs: GaitInputs) -> GaitState:
+        """At rest, in the shape and pattern asked for."""
+        lead = inputs.pattern.shape
+        return GaitState(
+            phase=np.zeros(lead),
+            walking=np.zeros(lead, dtype=bool),
+            command=np.zeros((*lead, 3)),
+            shape=np.array(inputs.shape, dtype=float),
+            pattern=inputs.pattern,
+        )
+
+    def step(
+        self, state: GaitState, inputs: GaitInputs, dt: float
+    ) -> tuple[GaitState, GaitOutput]:
+        """Advance by ``dt`` [s] and say where the feet belong."""
+        state = self._advance(state, inputs, dt)
+        return state, self._feet(state, inputs)
+
+    def _advance(self, state: GaitState, inputs: GaitInputs, dt: float) -> GaitState:
+        goal = inputs.shape.copy()
+        goal[..., 0] = np.where(inputs.upright, goal[..., 0], self.sit_height)
+        shape = _towards(state.shape, goal, self.shape_rates * dt)
+
+        pattern = np.where(state.walking, state.pattern, inputs.pattern)
+        wanted = (
+            inputs.upright
+            & (np.abs(inputs.command) > STANDING_STILL).any(axis=-1)
+            & (pattern == inputs.pattern)
+            & (np.abs(shape[..., 0] - inputs.shape[..., 0]) < _READY_TO_WALK)
+        )
+        asked = clip(inputs.command, -self.speed_limit, self.speed_limit)
+        command = _towards(
+            state.command, np.where(wanted[..., None], asked, 0.0), self.acceleration * dt
+        )
+
+        phase = state.phase + np.where(state.walking, dt / shape[..., 2], 0.0)
+        # At the end of a cycle every foot is on the ground: the place to stop, once the strides
+        # have shrunk to nothing.
+        stops = (phase >= 1.0) & ~wanted & ~command.any(axis=-1)
+        walking = (state.walking | wanted) & ~stops
+        return GaitState(
+            np.where(walking, phase % 1.0, 0.0), walking, command, shape, pattern
+        )
+
+    def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
+        duty = self.duty[state.pattern]
+        height, lift, cycle, width = np.moveaxis(state.shape, -1, 0)
+        phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
+
+        stride = self._strides(state.command, duty * cycle)
+        longest = self.strides.longest(height, (1.0 - duty) * cycle)
+        # the leg that asks for most decides for all, so that the direction stays
+        excess = np.sqrt(np.square(stride / longest[..., None, :]).sum(axis=-1).max(axis=-1))
+        scale = 1.0 / np.maximum(excess, 1.0)
+        lift = np.where(state.walking, lift, 0.0)
+        path, swing = foot_path(
+            phase, duty[..., None], stride * scale[..., None, None], lift[..., None]
+        )
+        feet = self.stance + path
+        feet[..., 1] += self.outward * width[..., None]
+        feet[..., 2] -= height[..., None]
+        clipped = (np.abs(inputs.command) > self.speed_limit).any(axis=-1)
+        return GaitOutput(
+            feet=feet,
+            phase=phase,
+            swing=swing & state.walking[..., None],
+            command=state.command * scale[..., None],
+            limited=(scale < 1.0) | clipped,
+        )
+
+    def _strides(self, command: FloatArray, stance_time: FloatArray) -> FloatArray:
+        """What each foot must travel in one stance: (v + ω × arm)·stance_time, (..., legs, 2)."""
+        velocity = self.speed_map(command)
+        turn = velocity[..., 2, None, None] * self.arm[..., ::-1] * (-1.0, 1.0)
+        return (velocity[..., None, :2] + turn) * stance_time[..., None, None]
+
+
+def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
+    """Look everything up once.
+
+    Raises:
+        ValueError: a pattern has not one offset a leg, or lifts a foot at phase 0.
+    """
+    patterns = [getattr(config.patterns, name) for name in PATTERNS]
+    for name, pattern in zip(PATTERNS, patterns, strict=True):
+        _check_pattern(name, pattern.offsets, pattern.duty, len(spec.legs))
+    stance = spec.stance * (1.0, 1.0, 0.0)
+    sit_height = -float(spec.sit[:, 2].mean())
+    heights = (sit_height, 1.2 * config.shape.height)
+    return Gait(
+        stance=stance,
+        outward=np.sign(spec.hips[:, 1]),
+        arm=(spec.hips + stance)[:, :2],
+        offsets=np.array([pattern.offsets for pattern in patterns]),
+        duty=np.array([pattern.duty for pattern in patterns]),
+        speed_limit=np.array(config.limits.speed),
+        acceleration=np.array(config.limits.acceleration),
+        shape_rates=shape_array(config.shape_rates),
+        sit_height=sit_height,
+        strides=stride_limits(spec, heights, config.limits.servo_share),
+        speed_map=SpeedMap.of(config.calibration),
+    )
+
+
+def shape_array(shape: Shape | ShapeRates) -> FloatArray:
+    """Height, step height, cycle time, stance width as ``(4,)``, the order of ``GaitState.shape``."""
+    return np.array(astuple(shape))
+
+
+def _towards(value: FloatArray, goal: FloatArray, most: FloatArray) -> FloatArray:
+    """Move towards the goal by at most ``most``."""
+    return value + clip(goal - value, -most, most)
+
+
+def _check_pattern(name: str, offsets: tuple[float, ...], duty: float, legs: int) -> None:
+    if len(offsets) != legs:
+        raise ValueError(f"patterns.{name}.offsets: {len(offsets)} values, expected one for each of {legs} legs")
+    early = [offset for offset in offsets if offset % 1.0 > duty]
+    if early:
+        raise ValueError(
+            f"patterns.{name}: offset {early[0]} is in swing at phase 0 with duty {duty},"
+            " expected every foot on the ground there"
+        )
