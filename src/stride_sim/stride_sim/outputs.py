@@ -1,0 +1,180 @@
+"""The plant's arrays as messages. Messages are made once and filled in each tick."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import mujoco
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import String
+from stride_control.messages import doubles, to_stamp
+from stride_control.node import TICK_QOS
+from stride_core.frames import (
+    quat_conjugate,
+    quat_from_mujoco,
+    quat_from_rpy,
+    quat_multiply,
+    quat_rotate,
+)
+from stride_core.robot import RobotSpec
+from stride_msgs.msg import FootContacts, HeightField
+from tf2_msgs.msg import TFMessage
+
+from stride_sim.plant import Plant, Sensors, Truth
+from stride_sim.terrain import Heightfield
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+WORLD = "odom"
+TRUNK = "base_link"
+
+
+class Outputs:
+    """Publishers of everything the plant says."""
+
+    def __init__(self, node: Node, robot: RobotSpec, model: mujoco.MjModel) -> None:
+        prefix = node.get_namespace().strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        # one clock for each namespace: two robots side by side are two simulations
+        clock = node.resolve_topic_name("clock") if prefix else "/clock"
+        self._clock = node.create_publisher(Clock, clock, 10)
+        self._imu = node.create_publisher(Imu, "imu", TICK_QOS)
+        self._odom = node.create_publisher(Odometry, "odom", TICK_QOS)
+        self._contacts = node.create_publisher(FootContacts, "foot_contacts", TICK_QOS)
+        self._joints = node.create_publisher(JointState, "joint_states", TICK_QOS)
+        self._tf = node.create_publisher(TFMessage, "/tf", 10)
+        self._tf_static = node.create_publisher(TFMessage, "/tf_static", LATCHED)
+        self._description = node.create_publisher(String, "robot_description", LATCHED)
+        self._terrain = node.create_publisher(HeightField, "terrain", LATCHED)
+
+        self._clock_message = Clock()
+        self._imu_message = Imu()
+        self._imu_message.header.frame_id = f"{self._prefix}imu_link"
+        self._joint_message = JointState(name=list(robot.joints))
+        self._contact_message = FootContacts(legs=list(robot.legs))
+        self._contact_message.header.frame_id = self._prefix + TRUNK
+        self._odom_message = Odometry(child_frame_id=self._prefix + TRUNK)
+        self._odom_message.header.frame_id = self._prefix + WORLD
+        self._tree = BodyTree(model, self._prefix)
+        urdf = robot.urdf.read_text(encoding="utf-8")
+        self._description.publish(String(data=urdf))
+        self._tf_static.publish(TFMessage(transforms=fixed_joints(urdf, self._prefix)))
+
+    def publish_terrain(self, ground: Heightfield, nanoseconds: int) -> None:
+        """The ground, for whoever draws it."""
+        rows, cols = ground.heights.shape
+        message = HeightField(rows=rows, cols=cols, size_x=ground.size_x, size_y=ground.size_y)
+        message.header.frame_id = self._prefix + WORLD
+        message.header.stamp = to_stamp(nanoseconds)
+        message.height.frombytes(ground.heights.astype(np.float32).tobytes())
+        self._terrain.publish(message)
+
+    def publish_tick(self, sensors: Sensors, truth: Truth, nanoseconds: int) -> None:
+        """Everything of one tick; ``joint_states`` comes last, since it starts the tick."""
+        stamp = to_stamp(nanoseconds)
+        self._clock_message.clock = stamp
+        self._clock.publish(self._clock_message)
+        if self._odom.get_subscription_count():
+            self._publish_odom(truth, stamp)
+        if self._contacts.get_subscription_count():
+            message = self._contact_message
+            message.header.stamp = stamp
+            message.contact = truth.foot_contact[0].tolist()
+            message.force = doubles(truth.foot_force[0])
+            self._contacts.publish(message)
+        self._publish_imu(sensors, stamp)
+        joints = self._joint_message
+        joints.header.stamp = stamp
+        joints.position = doubles(sensors.position[0])
+        joints.velocity = doubles(sensors.velocity[0])
+        joints.effort = doubles(sensors.effort[0])
+        self._joints.publish(joints)
+
+    def transforms_wanted(self) -> bool:
+        """Whether anybody listens to ``/tf``."""
+        return bool(self._tf.get_subscription_count())
+
+    def publish_transforms(self, data: mujoco.MjData, nanoseconds: int) -> None:
+        """Frames of all links, from MuJoCo's own kinematics."""
+        self._tf.publish(self._tree.message(data, to_stamp(nanoseconds)))
+
+    def _publish_imu(self, sensors: Sensors, stamp: object) -> None:
+        message = self._imu_message
+        message.header.stamp = stamp
+        _set_quaternion(message.orientation, sensors.quaternion[0])
+        _set_vector(message.angular_velocity, sensors.gyro[0])
+        _set_vector(message.linear_acceleration, sensors.accel[0])
+        self._imu.publish(message)
+
+    def _publish_odom(self, truth: Truth, stamp: object) -> None:
+        message = self._odom_message
+        message.header.stamp = stamp
+        _set_vector(message.pose.pose.position, truth.position[0])
+        _set_quaternion(message.pose.pose.orientation, truth.quaternion[0])
+        _set_vector(message.twist.twist.linear, truth.linear_velocity[0])
+        _set_vector(message.twist.twist.angular, truth.angular_velocity[0])
+        self._odom.publish(message)
+
+
+class BodyTree:
+    """Every body of the model relative to its parent, as one ``TFMessage``."""
+
+    def __init__(self, model: mujoco.MjModel, prefix: str) -> None:
+        names = [model.body(i).name for i in range(model.nbody)]
+        robot = [i for i in range(1, model.nbody) if model.body_rootid[i] == model.body(TRUNK).id]
+        self._body = np.array(robot)
+        self._parent = model.body_parentid[self._body]
+        self._message = TFMessage(transforms=[TransformStamped() for _ in robot])
+        for item, body, parent in zip(
+            self._message.transforms, self._body, self._parent, strict=True
+        ):
+            item.child_frame_id = prefix + names[body]
+            item.header.frame_id = prefix + (WORLD if parent == 0 else names[parent])
+        self._model = model
+
+    def message(self, data: mujoco.MjData, stamp: object) -> TFMessage:
+        """Runs the kinematics of ``data`` and fills the message."""
+        mujoco.mj_kinematics(self._model, data)
+        quaternion = quat_from_mujoco(data.xquat)
+        inverse = quat_conjugate(quaternion[self._parent])
+        place = quat_rotate(inverse, data.xpos[self._body] - data.xpos[self._parent])
+        turn = quat_multiply(inverse, quaternion[self._body])
+        for item, xyz, xyzw in zip(
+            self._message.transforms, place.tolist(), turn.tolist(), strict=True
+        ):
+            item.header.stamp = stamp
+            _set_vector(item.transform.translation, xyz)
+            _set_quaternion(item.transform.rotation, xyzw)
+        return self._message
+
+
+def fixed_joints(urdf: str, prefix: str) -> list[TransformStamped]:
+    """Frames of a URDF's fixed joints, which no joint state moves."""
+    found = []
+    for joint in ElementTree.fromstring(urdf).iterfind("joint[@type='fixed']"):
+        item = TransformStamped()
+        item.header.frame_id = prefix + joint.find("parent").get("link")
+        item.child_frame_id = prefix + joint.find("child").get("link")
+        origin = joint.find("origin")
+        given = {} if origin is None else origin.attrib
+        _set_vector(item.transform.translation, _triple(given.get("xyz")))
+        _set_quaternion(item.transform.rotation, quat_from_rpy(_triple(given.get("rpy"))))
+        found.append(item)
+    return found
+
+
+def _triple(text: str | None) -> list[float]:
+    return [float(part) for part in (text or "0 0 0").split()]
+
+
+def _set_vector(target: object, values: object) -> None:
+    target.x, target.y, target.z = map(float, values)
+
+
+def _set_quaternion(target: object, xyzw: object) -> None:
+    target.x, target.y, target.z, target.w = map(float, xyzw)

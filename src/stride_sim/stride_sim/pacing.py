@@ -1,0 +1,37 @@
+"""Real time: which tick is due by the wall's clock."""
+
+from __future__ import annotations
+
+
+class Pacer:
+    """Says how many ticks are due; gives up time that cannot be caught up with.
+
+    Args:
+        period: of a tick in simulated seconds.
+        factor: simulated seconds in a wall second.
+        catch_up: no more ticks than this at once; what is beyond is time lost for good, which the
+            real-time factor of the run shows.
+    """
+
+    def __init__(self, period: float, factor: float, catch_up: int = 10) -> None:
+        self._wall_period = period / factor
+        self._catch_up = catch_up
+        self._next: float | None = None
+
+    @property
+    def wall_period(self) -> float:
+        """Wall seconds between ticks."""
+        return self._wall_period
+
+    def restart(self) -> None:
+        """After a pause: the next call is the origin."""
+        self._next = None
+
+    def due(self, now: float) -> int:
+        """Ticks due at ``now`` [s] of a monotonic clock; they count as taken."""
+        if self._next is None:
+            self._next = now + self._wall_period
+            return 1
+        count = int((now - self._next) / self._wall_period) + 1 if now >= self._next else 0
+        self._next += count * self._wall_period
+        return min(count, self._catch_up)

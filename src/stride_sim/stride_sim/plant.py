@@ -1,0 +1,336 @@
+"""The plant: N robots with their servos, sensors and ground, stepped by the control tick.
+
+It is the one model of all of these. The simulation's node is N = 1 of it and training N = many, and
+robot i of many is bit for bit the robot that runs alone with the same seed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import mujoco.batch
+import numpy as np
+from numpy.typing import ArrayLike
+from stride_core.arrays import BoolArray, FloatArray
+from stride_core.frames import quat_from_mujoco
+from stride_core.robot import RobotSpec
+
+from stride_sim.errors import SimError
+from stride_sim.model import Indices, build_model, choose_grounds, index_model
+from stride_sim.records import NoiseConfig, PlantConfig, Sensors, Truth
+from stride_sim.sensing import Sensing
+from stride_sim.spawn import stand
+from stride_sim.terrain import Heightfield, TerrainConfig, generate
+
+__all__ = ["NoiseConfig", "Plant", "PlantConfig", "PlantState", "Sensors", "Truth"]
+
+_NOW = int(mujoco.mjtStage.mjSTAGE_ACC)
+_NOTHING = int(mujoco.mjtStage.mjSTAGE_NONE)
+_MOTORS = 1 << 0  # the actuators' group, as a bit of opt.disableactuator
+
+
+@dataclass(frozen=True, eq=False)
+class PlantState:
+    """A moment of a plant, for `Plant.restore`; opaque."""
+
+    tick: int
+    rows: FloatArray
+    warnings: Any
+    diverged: BoolArray
+    commands: tuple[tuple[FloatArray, BoolArray], ...]
+    sensing: Any
+
+
+class Plant:
+    """N robots on their ground.
+
+    A tick is: `command`, `step`, then `sensors` and `truth` at the new stamp, tick / rate_hz.
+
+    Attributes:
+        spec, config, robots: as given.
+        model: MuJoCo's, which all robots share (`robot_model` has one robot's own).
+        grounds: the heights of each robot's terrain, N of them, or one for all.
+        index: addresses of named things in the model.
+        tick: ticks stepped since construction; `reset` leaves it alone.
+        diverged: (N,) robots whose simulation broke down (NaN, overflow); they stay at their home
+            pose, without motion, until they are reset.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        config: PlantConfig | None = None,
+        terrain: TerrainConfig | Sequence[TerrainConfig] | None = None,
+        robots: int = 1,
+        threads: int = 0,
+    ) -> None:
+        """Build N robots, standing at the origin with seed 0.
+
+        Args:
+            spec: the robot, with its chosen servo.
+            config: rates, noise and delays.
+            terrain: of all robots, or one each; None is flat.
+            robots: N.
+            threads: of the physics; 0: one for each processor, at most N. Results do not depend
+                on it.
+
+        Raises:
+            SimError: a ValueError; one line.
+        """
+        if robots < 1 or threads < 0:
+            raise SimError(f"{robots} robots on {threads} threads: expected 1 or more, on 0 or more")
+        self.spec, self.config, self.robots = spec, config or PlantConfig(), robots
+        self._threads = min(threads or os.cpu_count() or 1, robots)
+        self.tick = 0
+        self.set_terrain(terrain or TerrainConfig())
+
+    def set_terrain(self, terrain: TerrainConfig | Sequence[TerrainConfig]) -> None:
+        """Put the robots on another terrain, and reset them with seed 0; the tick goes on.
+
+        Raises:
+            TerrainError: a ValueError; one line. The plant is as before.
+        """
+        wanted = [terrain] if isinstance(terrain, TerrainConfig) else list(terrain)
+        if len(wanted) not in (1, self.robots):
+            raise SimError(f"{len(wanted)} terrains: expected one, or one for each of {self.robots}")
+        kinds = list(dict.fromkeys(wanted))
+        made = [generate(kind) for kind in kinds]
+        choice = np.array([kinds.index(kind) for kind in wanted], np.intp)
+        self._build(made, choice)
+        self.reset()
+
+    def _build(self, made: Sequence[Heightfield], choice: Indices) -> None:
+        config, spec, n = self.config, self.spec, self.robots
+        joints = len(spec.joints)
+        self.grounds: tuple[Heightfield, ...] = tuple(made[k] for k in choice)
+        self.model = build_model(spec, made, config.timestep, config.foot_friction)
+        self.index = index_model(self.model, spec)
+        # One MjData a robot: its next step goes on from what the last one left computed.
+        self._batch = mujoco.batch.Batch(self.model, n, self._threads, persistent=True)
+        if len(made) > 1:
+            choose_grounds(self._batch, made, choice)
+        self._motors_off = self._batch.expand("opt.disableactuator")
+        bind = self._batch.bind
+        self._qpos, self._qvel, self._ctrl = bind("qpos"), bind("qvel"), bind("ctrl")
+        self._sensordata, self._sites = bind("sensordata"), bind("site_xpos")
+        self._rotation = bind("xmat")[:, self.index.base].view()  # of the trunk
+        self._rotation.shape = (n, 3, 3)  # refuses to copy, unlike reshape
+        self._warning = self._batch.warning
+        self._exact = np.zeros((n, 3 * joints + 10))
+        self._sensing = Sensing(config.noise, joints, n, config.sensor_delay_ticks)
+        self._commands: deque[tuple[FloatArray, BoolArray]] = deque(
+            [(np.zeros((n, joints)), np.ones(n, bool))] * (config.action_delay_ticks + 1),
+            config.action_delay_ticks + 1,
+        )
+        self.diverged = np.zeros(n, bool)
+
+    @property
+    def period(self) -> float:
+        """Duration of a tick [s]."""
+        return self.config.substeps * self.config.timestep
+
+    @property
+    def time(self) -> float:
+        """Stamp of the present tick [s]."""
+        return self.tick * self.period
+
+    # --- the control tick -------------------------------------------------------------------------
+
+    def command(self, position: ArrayLike, active: ArrayLike = True) -> None:
+        """Set what the servos do from the next step on (later by the action delay).
+
+        Args:
+            position: (N, joints) or (joints,) targets [rad]. A robot with a target that is not
+                finite has its motors off.
+            active: (N,) or one for all; False is motors off: no torque but the back-EMF's.
+        """
+        shape = (self.robots, len(self.spec.joints))
+        targets = np.empty(shape)
+        targets[...] = position
+        on = np.isfinite(targets).all(-1)
+        on &= active
+        if not on.all():
+            targets[~on] = 0.0
+        self._commands[-1] = (targets, on)
+
+    def step(self) -> None:
+        """Advance every robot by one tick; those that diverged stay where they are."""
+        targets, active = self._commands[0]
+        self._apply(targets, active)
+        ids = np.flatnonzero(~self.diverged) if self.diverged.any() else None
+        try:
+            self._batch.step(ids, self.config.substeps, _NOW)
+        except mujoco.batch.SimulationError as error:
+            self._break_down(error.ids)
+        if self._warning[:, :, 1].any():
+            self._break_down(np.flatnonzero(self._warning[:, :, 1].any(-1)))
+        self._commands.append(self._commands[-1])
+        self.tick += 1
+        self._measure()
+        self._sensing.update(self._exact)
+
+    def sensors(self) -> Sensors:
+        """What the sensors say at this tick's stamp; the same however often it is asked."""
+        return self._sensing.read()
+
+    def truth(self) -> Truth:
+        """A snapshot of the state at this tick's stamp."""
+        at, qpos, qvel = self.index, self._qpos, self._qvel
+        sites = self._sites
+        return Truth(
+            position=qpos[:, :3].copy(),
+            quaternion=quat_from_mujoco(qpos[:, 3:7]),
+            linear_velocity=(self._rotation * qvel[:, :3, None]).sum(1),  # world to trunk
+            angular_velocity=qvel[:, 3:6].copy(),
+            foot_force=self._sensordata.take(at.touch, axis=1),
+            feet_world=sites.take(at.foot_site, axis=1),
+            tips_world=sites.take(at.tip_site, axis=1),
+            passive=qpos.take(at.passive_qpos, axis=1),
+            foot_radius=at.foot_radius,
+            grounds=self.grounds,
+        )
+
+    def _apply(self, targets: FloatArray, active: BoolArray) -> None:
+        self._ctrl[:, self.index.actuator] = targets
+        self._motors_off[:] = np.where(active, 0, _MOTORS)
+
+    def _measure(self) -> None:
+        """Write the exact sensor values of the present state; see `Sensing` for the order."""
+        at, servo, j = self.index, self.spec.servo, len(self.spec.joints)
+        row, v = self._exact, 2 * j + 6
+        position = row[:, :j] = self._qpos.take(at.joint_qpos, axis=1)
+        velocity = row[:, j : 2 * j] = self._qvel.take(at.joint_dof, axis=1)
+        row[:, 2 * j : 2 * j + 3] = self._sensordata[:, at.gyro]
+        row[:, 2 * j + 3 : v] = self._sensordata[:, at.accel]
+        row[:, v : v + 4] = quat_from_mujoco(self._sensordata[:, at.orientation])
+        torque = (self._ctrl.take(at.actuator, axis=1) - position) * servo.stiffness
+        stall = servo.stall_torque
+        torque = np.minimum(np.maximum(torque, -stall), stall)
+        torque *= (self._motors_off == 0)[:, None]
+        torque -= velocity * servo.damping
+        row[:, v + 4 :] = torque
+
+    def _break_down(self, ids: ArrayLike) -> None:
+        """Mark robots as diverged and put them where everything is finite."""
+        robots = np.asarray(ids, np.intp)
+        self.diverged[robots] = True
+        self._batch.reset(robots, stage=_NOTHING)
+        self._warning[robots] = 0
+        self._place(robots, np.zeros((len(robots), 3)))
+
+    # --- beginning anew, and going back -------------------------------------------------------------
+
+    def reset(
+        self,
+        seed: int | Sequence[int] = 0,
+        pose: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
+    ) -> None:
+        """Let robots stand on the ground, at rest, motors holding the stance.
+
+        Args:
+            seed: of the sensors' noise. One number makes robot i draw from (seed, i); a sequence,
+                one for each robot of `ids`, makes it draw from (its number, 0), as if alone.
+            pose: x, y [m], yaw [rad]: (3,) for all, or (n, 3); None is the origin.
+            ids: (n,) indices of the robots, or (N,) bool; None is all.
+
+        Raises:
+            SimError: the shape or the value of an argument; one line.
+        """
+        robots = self._which(ids)
+        poses = _poses(pose, len(robots))
+        random = _generators(seed, robots)
+        if not len(robots):
+            return
+        self._batch.reset(robots, stage=_NOTHING)
+        self._warning[robots] = 0
+        self.diverged[robots] = False
+        self._place(robots, poses)
+        self._measure()
+        self._sensing.reset(self._exact, robots, random)
+
+    def _which(self, ids: ArrayLike | None) -> Indices:
+        if ids is None:
+            return np.arange(self.robots)
+        chosen = np.asarray(ids)
+        if chosen.dtype == bool and chosen.shape == (self.robots,):
+            return np.flatnonzero(chosen)
+        chosen = np.unique(chosen.astype(np.intp))
+        if len(chosen) and not 0 <= chosen[0] <= chosen[-1] < self.robots:
+            raise SimError(f"robots {ids}: expected indices from 0 to {self.robots - 1}")
+        return chosen
+
+    def _place(self, robots: Indices, poses: FloatArray) -> None:
+        """Write standing poses (n, 3) into the rows of robots (n,), and compute what follows."""
+        at, spec = self.index, self.spec
+        quat = np.empty(4)
+        for robot, (x, y, yaw) in zip(robots, poses, strict=True):
+            stance = stand(spec, self.ground_of(robot), at.foot_radius, x, y, yaw)
+            mujoco.mju_mat2Quat(quat, stance.rotation.ravel())
+            row = self._qpos[robot]
+            row[:3], row[3:7] = stance.position, quat
+            row[at.joint_qpos] = stance.joints
+            row[at.passive_qpos] = spec.kinematics.passive(spec.legs_of(stance.joints)).ravel()
+            self._ctrl[robot, at.actuator] = stance.joints
+            self._motors_off[robot] = 0
+            for targets, active in self._commands:
+                targets[robot], active[robot] = stance.joints, True
+        self._batch.forward(robots, _NOW)
+
+    def state(self) -> PlantState:
+        """The present moment, complete."""
+        commands = tuple((targets.copy(), active.copy()) for targets, active in self._commands)
+        return PlantState(
+            self.tick, self._batch.state.copy(), self._warning.copy(), self.diverged.copy(),
+            commands, self._sensing.state(),
+        )
+
+    def restore(self, state: PlantState) -> None:
+        """Go back to a moment of this plant; what follows is bit for bit what followed then."""
+        self.tick = state.tick
+        self._batch.state[:] = state.rows
+        self._warning[:] = state.warnings
+        self.diverged[:] = state.diverged
+        self._commands.extend((targets.copy(), on.copy()) for targets, on in state.commands)
+        self._sensing.restore(state.sensing)
+        self._batch.forward(stage=_NOW)
+        self._batch.state[:] = state.rows  # the solver's warm start, which `forward` moved
+
+    # --- for drawing ---------------------------------------------------------------------------------
+
+    def ground_of(self, robot: int = 0) -> Heightfield:
+        """What one robot walks on."""
+        return self.grounds[robot if len(self.grounds) > 1 else 0]
+
+    def robot_model(self, robot: int = 0) -> mujoco.MjModel:
+        """A copy of one robot's model, its own ground included."""
+        return self._batch.get_model(robot)
+
+    def robot_data(self, robot: int = 0, data: mujoco.MjData | None = None) -> mujoco.MjData:
+        """One robot's data, whole, written into `data` if given."""
+        return self._batch.get_data(robot, data)
+
+
+def _poses(pose: ArrayLike | None, robots: int) -> FloatArray:
+    poses = np.zeros((robots, 3))
+    given = np.asarray(0.0 if pose is None else pose, float)
+    if given.shape not in ((), (3,), (robots, 3)) or not np.isfinite(given).all():
+        raise SimError(f"pose {pose}: expected finite x, y, yaw, once or for each of {robots} robots")
+    poses[:] = given
+    return poses
+
+
+def _generators(seed: int | Sequence[int], robots: Indices) -> list[np.random.Generator]:
+    pairs = (
+        [(seed, robot) for robot in robots]
+        if isinstance(seed, int | np.integer)
+        else [(one, 0) for one in seed]
+    )
+    if len(pairs) != len(robots) or any(one < 0 for one, _ in pairs):
+        raise SimError(f"seed {seed}: expected one number from 0, or {len(robots)} of them")
+    return [np.random.default_rng((int(one), int(robot))) for one, robot in pairs]

@@ -1,0 +1,99 @@
+"""From the physical state to what the sensors say: noise, bias and delay, a generator per robot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from stride_core.arrays import FloatArray
+
+from stride_sim.records import NoiseConfig, Sensors
+
+# q ⊗ (e, 0) = Q(q) e for q = x, y, z, w: Q's entries as indices into q, and their signs.
+_PRODUCT = np.array([[3, 2, 1], [2, 3, 0], [1, 0, 3], [0, 1, 2]])
+_SIGN = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
+
+
+class Sensing:
+    """The sensors of N robots, which see a row of exact values each, (N, width).
+
+    A row is position, velocity (joints each), gyro, accel (3 each), quaternion (4), effort (joints).
+    What robot i draws depends on its own generator alone, so that a robot's row does not depend on
+    how many others there are.
+    """
+
+    def __init__(self, config: NoiseConfig, joints: int, robots: int, delay: int) -> None:
+        """Take the number of joints and robots, and the delay in ticks."""
+        c = config
+        noise = [(c.joint_position, joints), (c.joint_velocity, joints), (c.gyro, 3), (c.accel, 3)]
+        bias = [(c.joint_position_bias, joints), (0.0, joints), (c.gyro_bias, 3), (c.accel_bias, 3)]
+        noise.append((c.orientation, 3))
+        bias.append((c.orientation_bias, 3))
+        self._noise = c.scale * np.concatenate([np.full(n, std) for std, n in noise])
+        self._bias_std = c.scale * np.concatenate([np.full(n, std) for std, n in bias])
+        self._noisy = bool(self._noise.any() or self._bias_std.any())
+        self._joints = joints
+        self._vector = 2 * joints + 6  # columns of a row that noise simply adds to
+        self.width = 3 * joints + 10
+        self._draw = np.zeros((robots, len(self._noise)))
+        self._bias = np.zeros_like(self._draw)
+        self._past = np.zeros((delay + 1, robots, self.width))  # rows by age, in a ring
+        self._newest = 0
+        self._random: list[np.random.Generator] = [np.random.default_rng(0)] * robots
+
+    def reset(self, exact: FloatArray, ids: Iterable[int], random: Iterable[Any]) -> None:
+        """Start robots `ids` anew with a generator each; `exact` (N, width) is the first row."""
+        ids = list(ids)
+        for robot, generator in zip(ids, random, strict=True):
+            self._random[robot] = generator
+            self._bias[robot] = generator.standard_normal(len(self._bias_std)) * self._bias_std
+        self._past[:, ids] = self._sense(exact, ids)[ids]
+
+    def update(self, exact: FloatArray) -> None:
+        """Take the rows (N, width) of a new tick."""
+        self._newest = (self._newest + 1) % len(self._past)
+        self._past[self._newest] = self._sense(exact, range(len(exact)))
+
+    def read(self) -> Sensors:
+        """Return what the sensors say now, in arrays of the caller's own."""
+        row = self._past[(self._newest + 1) % len(self._past)].copy()
+        j, v = self._joints, self._vector
+        return Sensors(
+            position=row[:, :j],
+            velocity=row[:, j : 2 * j],
+            effort=row[:, v + 4 :],
+            quaternion=row[:, v : v + 4],
+            gyro=row[:, 2 * j : 2 * j + 3],
+            accel=row[:, 2 * j + 3 : v],
+        )
+
+    def _sense(self, exact: FloatArray, ids: Iterable[int]) -> FloatArray:
+        """Add noise and bias to rows; only robots `ids` draw."""
+        if not self._noisy:
+            return exact
+        for robot in ids:
+            self._random[robot].standard_normal(out=self._draw[robot])
+        error = self._draw * self._noise
+        error += self._bias
+        row = exact.copy()
+        v = self._vector
+        row[:, :v] += error[:, :v]
+        quat = exact[:, v : v + 4]
+        turned = quat + 0.5 * (quat.take(_PRODUCT, axis=1) * _SIGN * error[:, None, v:]).sum(-1)
+        row[:, v : v + 4] = turned / np.sqrt((turned * turned).sum(-1))[:, None]
+        return row
+
+    def state(self) -> Any:
+        """Everything that changes, as one object for `restore`."""
+        random = [generator.bit_generator.state for generator in self._random]
+        return deepcopy((self._bias, self._past, self._newest, random))
+
+    def restore(self, state: Any) -> None:
+        """Go back to a `state`."""
+        bias, past, self._newest, random = deepcopy(state)
+        self._bias[:], self._past[:] = bias, past
+        for robot, bits in enumerate(random):
+            self._random[robot] = np.random.default_rng()
+            self._random[robot].bit_generator.state = bits

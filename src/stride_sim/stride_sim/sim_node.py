@@ -1,0 +1,273 @@
+"""sim: the simulated plant. Its joint_states start each tick; joint_commands end it.
+
+In lockstep the plant waits for the command that bears the tick's stamp before it steps; in real
+time nobody waits, and the newest command is used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from time import monotonic, perf_counter_ns
+from typing import Any
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+from stride_control.executor import run
+from stride_control.messages import NANOSECONDS, Rows, stamp_ns, to_stamp
+from stride_control.node import TICK_QOS, StrideNode
+from stride_msgs.srv import ResetSimulation, StepSimulation
+
+from stride_sim.onlookers import Onlookers
+from stride_sim.outputs import Outputs
+from stride_sim.pacing import Pacer
+from stride_sim.plant import Plant
+from stride_sim.sim_config import SimConfig
+from stride_sim.statistics import RunStatistics
+from stride_sim.terrain import TerrainConfig
+
+_RETRY_S = 1.0
+"""A tick that nobody answered for this long in lockstep is published again."""
+
+_IDLE_S = 0.01
+
+
+class SimNode(StrideNode[SimConfig]):
+    """Wires a ``Plant`` of one robot to topics, tick by tick."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("sim", SimConfig, **kwargs)
+        config = self.config
+        size = tuple(config.terrain_size) or None
+        terrain = TerrainConfig(config.terrain, config.difficulty, config.terrain_seed, size)
+        self.plant = Plant(self.robot, config.plant, terrain)
+        self.plant.reset(config.seed, config.pose)
+        self._period_ns = round(NANOSECONDS / config.plant.rate_hz)
+        self._rows = Rows("joint", self.robot.joints)
+        self._answer: JointState | None = None
+        self._answered_ns = -1
+        self._published_at = 0
+        self._wait_for = [_topic_count(item) for item in config.wait_for]
+        self._running = False
+        self._paused = False
+        self._steps_asked = 0
+        self.statistics = RunStatistics(1.0 / config.plant.rate_hz)
+        self.done = False
+        self._began = monotonic()
+
+        self.outputs = Outputs(self, self.robot, self.plant.model)
+        self.outputs.publish_terrain(self.plant.grounds[0], 0)
+        self._onlookers = Onlookers(self, config, self.plant)
+        self._transform_every = max(round(config.plant.rate_hz / config.transform_rate), 1)
+        self.create_subscription(JointState, "joint_commands", self._on_command, TICK_QOS)
+        self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        self.create_service(SetBool, "~/pause", self._on_pause)
+        self.create_service(StepSimulation, "~/step", self._on_step)
+        paced = config.realtime_factor > 0.0
+        self._pacer = Pacer(1.0 / config.plant.rate_hz, config.realtime_factor) if paced else None
+        self._timer = self.create_timer(
+            _IDLE_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def apply(self, config: SimConfig) -> None:
+        """Nothing here changes while running."""
+
+    @property
+    def _now_ns(self) -> int:
+        """Stamp of the present tick."""
+        return self.plant.tick * self._period_ns
+
+    # --- the tick -------------------------------------------------------------------------------
+
+    def _on_timer(self) -> None:
+        """The wall's clock: waits for the graph, then paces real time."""
+        if not self._running:
+            self._start_when_ready()
+        elif self._paused:
+            return
+        elif self._pacer is None:
+            self._retry_if_silent()
+        elif not (self.config.lockstep and self._answer is None):
+            for _ in range(1 if self.config.lockstep else self._pacer.due(monotonic())):
+                self._finish_tick()
+
+    def _start_when_ready(self) -> None:
+        if not self.count_publishers("joint_commands") or not all(
+            self.count_subscribers(topic) >= count for topic, count in self._wait_for
+        ):
+            return
+        self._running = True
+        self._began = monotonic()
+        if self._pacer is not None:
+            self._timer.timer_period_ns = round(self._pacer.wall_period * NANOSECONDS)
+            self._pacer.restart()
+        self._publish_tick()
+
+    def _publish_tick(self) -> None:
+        now_ns = self._now_ns
+        truth = self.plant.truth()
+        self.statistics.add(truth.position[0], truth.quaternion[0], float(truth.height[0]))
+        if self.plant.tick % self._transform_every == 0 and self.outputs.transforms_wanted():
+            self.outputs.publish_transforms(self.plant.robot_data(), now_ns)
+        self._onlookers.look(now_ns, self.statistics)
+        self._answer = None
+        self._published_at = perf_counter_ns()
+        self.outputs.publish_tick(self.plant.sensors(), truth, now_ns)
+
+    def _on_command(self, command: JointState) -> None:
+        stamp = stamp_ns(command.header.stamp)
+        if stamp == self._now_ns and self._answer is None:
+            self.statistics.add_latency((perf_counter_ns() - self._published_at) * 1e-3)
+            self._answer = command
+        if not self._obey(command):
+            return
+        self._answered_ns = stamp
+        if self._pacer is None and self._running and not self._paused and self._answer is command:
+            self._finish_tick()
+
+    def _obey(self, command: JointState) -> bool:
+        """Hand a command to the plant. A position list that is empty switches the motors off."""
+        if not command.position:
+            self.plant.command(self.robot.home[None], np.array([False]))
+            return True
+        try:
+            target = self._rows.read(command.name, "joint_commands.position", command.position)
+        except ValueError as error:
+            self.warn_once("joint_commands", f"{error}: ignored")
+            return False
+        if not np.isfinite(target).all():
+            self.warn_once("joint_commands", "joint_commands.position is not finite: ignored")
+            return False
+        self.plant.command(target[None], np.array([True]))
+        return True
+
+    def _finish_tick(self) -> None:
+        """Step the plant over the period that the tick began, and begin the next."""
+        if self._answer is None:
+            self.statistics.missed += 1
+            self._guard_motors()
+        self.plant.step()
+        stop = self.config.stop_after
+        if stop and self._now_ns >= stop * NANOSECONDS:
+            self.finish()
+            return
+        if self._steps_asked:
+            self._steps_asked -= 1
+            self._paused = self._steps_asked == 0
+        self._publish_tick()
+
+    def _guard_motors(self) -> None:
+        """The second timeout, beside the motors."""
+        silence = self._now_ns - self._answered_ns
+        if silence > self.config.command_timeout * NANOSECONDS:
+            self.plant.command(self.robot.home[None], np.array([False]))
+            self.warn_once("silence", "joint_commands fell silent: motors off")
+
+    def _retry_if_silent(self) -> None:
+        if (perf_counter_ns() - self._published_at) * 1e-9 > _RETRY_S and self._answer is None:
+            self.counts["ticks_repeated"] = self.counts.get("ticks_repeated", 0) + 1
+            truth = self.plant.truth()
+            self._published_at = perf_counter_ns()
+            self.outputs.publish_tick(self.plant.sensors(), truth, self._now_ns)
+
+    # --- services -------------------------------------------------------------------------------
+
+    def _on_reset(
+        self, request: ResetSimulation.Request, response: ResetSimulation.Response
+    ) -> ResetSimulation.Response:
+        try:
+            self._reset(request)
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        response.success, response.message = True, "the robot stands at its start"
+        return response
+
+    def _reset(self, request: ResetSimulation.Request) -> None:
+        place = (request.x, request.y, request.yaw)
+        if not all(map(math.isfinite, place)) or request.seed < 0 or request.terrain_seed < 0:
+            raise ValueError(f"pose {place}, seed {request.seed}: expected finite, and from 0")
+        if request.terrain:
+            terrain = TerrainConfig(request.terrain, request.difficulty, request.terrain_seed)
+            self.plant.set_terrain(terrain)
+            self.outputs.publish_terrain(self.plant.grounds[0], self._now_ns)
+            self._onlookers.change_ground()
+        self.plant.reset(int(request.seed), place)
+        self.statistics.reset()
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        was, self._paused = self._paused, bool(request.data)
+        response.success, response.message = True, "paused" if self._paused else "running"
+        if was and not self._paused:
+            self._steps_asked = 0
+            self._go_on()
+        return response
+
+    def _on_step(
+        self, request: StepSimulation.Request, response: StepSimulation.Response
+    ) -> StepSimulation.Response:
+        response.stamp = to_stamp(self._now_ns)
+        response.success = self._paused and self._running and request.ticks > 0
+        if not response.success:
+            response.message = f"{request.ticks} ticks: expected a paused simulation, and at least 1"
+            return response
+        self._steps_asked, self._paused = int(request.ticks), False
+        response.stamp = to_stamp(self._now_ns + int(request.ticks) * self._period_ns)
+        response.message = "stepping"
+        self._go_on()
+        return response
+
+    def _go_on(self) -> None:
+        """Out of a pause: the tick in which it began may have been answered meanwhile."""
+        if self._pacer is not None:
+            self._pacer.restart()
+        elif self._running and self._answer is not None:
+            self._finish_tick()
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def diagnose(self) -> dict[str, str]:
+        """Wall-clock figures: here and nowhere else, so that bags are reproducible."""
+        figures = self.statistics.summary(monotonic() - self._began)
+        if self.count_publishers("joint_states") > 1:
+            self.warn_once("plants", "another plant publishes joint_states in this namespace")
+        return {
+            "state": "paused" if self._paused else "running" if self._running else "waiting",
+            "missed_ticks": str(figures.missed_ticks),
+            "realtime_factor": f"{figures.realtime_factor:.3f}",
+        } | {f"latency_us_{k}": f"{v:.1f}" for k, v in figures.tick_latency_us.items()}
+
+    def finish(self) -> None:
+        """End the run once: close the film, write the figures."""
+        if self.done:
+            return
+        self.done = True
+        self._onlookers.close()
+        if self.config.summary:
+            summary = self.statistics.summary(monotonic() - self._began)
+            Path(self.config.summary).write_text(json.dumps(summary.as_dict()), encoding="utf-8")
+
+    def destroy_node(self) -> None:
+        """Whatever ends the process, the run's figures are kept."""
+        self.finish()
+        super().destroy_node()
+
+
+def _topic_count(text: str) -> tuple[str, int]:
+    topic, _, count = text.partition("=")
+    if not topic or not count.isdigit():
+        raise ValueError(f"wait_for: {text!r}: expected topic=number of subscribers")
+    return topic, int(count)
+
+
+def main() -> int:
+    """Entry point of the ``sim_node`` executable."""
+    return run(lambda: [SimNode()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
