@@ -1,0 +1,5 @@
+"""The command line behind ``./stride``."""
+
+from stride_bringup.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,65 @@
+"""Arguments: one line for each mistake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+USAGE_ERROR = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a mistake with one line and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print and exit."""
+        print(f"{self.prog}: {message}; {self.prog} --help shows what there is", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+
+
+def number(low: float = float("-inf"), high: float = float("inf")) -> Callable[[str], float]:
+    """A finite number within limits, for ``type=``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high or value in (float("inf"), float("-inf")):
+            between = f" from {low:g} to {high:g}" if high < float("inf") else (
+                f" of at least {low:g}" if low > float("-inf") else ""
+            )
+            raise argparse.ArgumentTypeError(f"{text!r}: expected a finite number{between}")
+        return value
+
+    return parse
+
+
+def whole(low: int = 0, high: int = 2**31 - 1) -> Callable[[str], int]:
+    """A whole number within limits, for ``type=``."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def realtime_factor(text: str) -> float:
+    """``max`` is 0: lockstep."""
+    return 0.0 if text == "max" else number(0.001, 1000.0)(text)
+
+
+def size(text: str) -> tuple[float, ...]:
+    """``X,Y,Z`` in metres."""
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected X,Y,Z in metres")
+    return tuple(number(1e-6, 1e4)(part) for part in parts)

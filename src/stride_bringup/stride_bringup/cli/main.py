@@ -1,0 +1,51 @@
+"""Dispatch of ``./stride COMMAND``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from stride_bringup.cli.arguments import USAGE_ERROR
+
+COMMANDS = {
+    "sim": "the simulated robot walks",
+    "bench": "latency, speed and their floors, measured",
+    "calibrate": "measure the gait's speeds and write them down",
+    "launch": "ros2 launch of this workspace's launch files",
+}
+OWN = {
+    "setup": "install and build what is missing (every other command does so too)",
+    "test": "linter, type checker and all tests",
+    "help": "this text; ./stride COMMAND --help has the options",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is its own."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = given[0] if given else "help"
+    if command in ("help", "--help", "-h"):
+        if len(given) > 1 and given[1] in COMMANDS:
+            return _run(given[1], ["--help"])
+        print(usage())
+        return 0
+    if command not in COMMANDS:
+        known = ", ".join([*COMMANDS, *OWN])
+        print(f"stride: {command!r}: expected one of {known}", file=sys.stderr)
+        return USAGE_ERROR
+    return _run(command, given[1:])
+
+
+def usage() -> str:
+    """All commands, with examples."""
+    from stride_bringup.cli.sim import EXAMPLES
+
+    lines = [f"  {name:<10} {what}" for name, what in (COMMANDS | OWN).items()]
+    return "\n".join(["usage: ./stride COMMAND [options]", "", *lines, "", EXAMPLES.rstrip()])
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
+    module = import_module(f"stride_bringup.cli.{command}")
+    status: int = module.main(arguments)
+    return status

@@ -1,0 +1,113 @@
+"""``./stride sim``: the simulated robot walks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+from stride_bringup.cli.arguments import USAGE_ERROR, Parser, number, realtime_factor, size, whole
+
+FELL = 3
+FAILED = 1
+
+EXAMPLES = """examples:
+  ./stride sim                                      watch it in a browser, and drive it by cmd_vel
+  ./stride sim --vx 0.15 --terrain rough            rough ground
+  ./stride sim --headless --seconds 20 --vx 0.2 --realtime-factor max --json
+  ./stride sim --vx 0.15 --record bags/first        a rosbag2 folder of every topic
+  ./stride sim --headless --seconds 8 --vx 0.2 --film walk.mp4
+"""
+
+
+def parser() -> Parser:
+    """All options of ``sim``."""
+    from argparse import RawDescriptionHelpFormatter
+
+    made = Parser(
+        prog="./stride sim", description=__doc__, epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("--robot", default="fivebar", help="name, or path of a robot.yaml")
+    add("--servo", default="", help="one of the robot's servos instead of its default")
+    add("--terrain", default="flat", metavar="NAME|FILE.png", help="flat rough slope stairs steps waves")
+    add("--terrain-size", type=size, default=(), metavar="X,Y,Z", help="of a FILE.png [m]")
+    add("--difficulty", type=number(0, 1), default=0.5, metavar="D", help="of the terrain, 0 to 1")
+    add("--terrain-seed", type=whole(), default=0, metavar="N")
+    add("--seed", type=whole(), default=0, metavar="N", help="of the sensors' noise")
+    add("--vx", type=number(), default=0.0, help="forward [m/s]; until the first cmd_vel")
+    add("--vy", type=number(), default=0.0, help="left [m/s]")
+    add("--wz", type=number(), default=0.0, help="turn left [rad/s]")
+    add("--gait", default="", metavar="NAME", help="trot walk pace bound; the robot's own if left out")
+    add("--policy", default="none", metavar="none", help="residual policy")
+    add("--seconds", type=number(0.01, 1e7), default=0.0, metavar="S", help="until Ctrl-C if left out")
+    add("--rate", type=number(1, 2000), default=100.0, metavar="HZ", help="of control")
+    add("--realtime-factor", type=realtime_factor, default=1.0, metavar="X|max",
+        help="max: lockstep, as fast as the graph answers")
+    add("--headless", action="store_true", help="no page in the browser")
+    add("--window", action="store_true", help="MuJoCo's own window instead of the page")
+    add("--film", default="", metavar="FILE", help="write an .mp4 or .gif")
+    add("--processes", action="store_true", help="a process for each node")
+    add("--record", default="", metavar="DIR", help="write a rosbag2 folder (MCAP)")
+    add("--namespace", default="", metavar="NS", help="of all nodes: two robots side by side")
+    add("--config", default="", metavar="FILE", help="ROS parameters instead of config/<robot>.yaml")
+    add("--json", action="store_true", help="figures as one JSON object on the last line")
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run; 0 when the robot stayed up, 3 when it fell, 2 for what cannot run, 1 for a failure."""
+    given = parser().parse_args(arguments)
+    from stride_bringup.options import Options
+    from stride_bringup.run import run
+
+    try:
+        options = Options(**_options(given))
+        result = run(options, given.processes)
+    except (ValueError, OSError) as error:
+        print(f"./stride sim: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    if result.figures is None:
+        print(f"./stride sim: {result.failure or 'stopped before the first tick'}", file=sys.stderr)
+        return FAILED if result.failure else 0
+    report = _report(given, options, result.figures)
+    print(json.dumps(report) if given.json else _table(report))
+    if result.failure:
+        return FAILED
+    return FELL if report["falls"] else 0
+
+
+def _options(given: Namespace) -> dict[str, Any]:
+    fields = vars(given).copy()
+    as_json, _ = fields.pop("json"), fields.pop("processes")
+    fields["command"] = (fields.pop("vx"), fields.pop("vy"), fields.pop("wz"))
+    fields["live"] = not as_json
+    return fields
+
+
+def _report(given: Namespace, options: Any, figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "robot": given.robot,
+        "servo": options.servo_name,
+        "terrain": given.terrain,
+        "difficulty": given.difficulty,
+        "gait": options.gait_name,
+        "policy": given.policy,
+        "rate_hz": given.rate,
+        **figures,
+        "bag": given.record or None,
+    }
+
+
+def _table(report: dict[str, Any]) -> str:
+    rows = []
+    for name, value in report.items():
+        if isinstance(value, dict):
+            value = "  ".join(f"{key} {item:.0f}" for key, item in value.items())
+        elif isinstance(value, float):
+            value = f"{value:.3f}"
+        rows.append(f"  {name:<20} {value}")
+    return "\n".join(rows)

@@ -1,0 +1,91 @@
+"""Runs the list of nodes, composed or in processes, and returns the figures of the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+from stride_control.executor import StopFlag, spin
+
+from stride_bringup.composed import make_nodes
+from stride_bringup.graph import sim_nodes
+from stride_bringup.options import Options
+from stride_bringup.processes import Children
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run went.
+
+    Attributes:
+        figures: of the plant (``stride_sim.statistics.Summary``); None if it never came to them.
+        failure: one line about a node that ended by itself and should not have; empty otherwise.
+    """
+
+    figures: dict[str, Any] | None
+    failure: str = ""
+
+
+def run(options: Options, processes: bool = False) -> Result:
+    """Run until the time is up, a signal comes or a node fails.
+
+    Raises:
+        ValueError, OSError: a node cannot be made; one line.
+    """
+    with tempfile.TemporaryDirectory(prefix="stride-") as folder:
+        summary = Path(options.summary or f"{folder}/summary.json")
+        options = dataclasses.replace(options, summary=str(summary))
+        failure = (_in_processes if processes else _composed)(options)
+        figures = json.loads(summary.read_text("utf-8")) if summary.is_file() else None
+        return Result(figures, failure)
+
+
+def _composed(options: Options) -> str:
+    """One process for all but those that the list keeps alone."""
+    stop = StopFlag()
+    stop.install()
+    specs = sim_nodes(options)
+    nodes: list[Any] = []
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    with Children() as children:
+        try:
+            nodes = make_nodes([spec for spec in specs if not spec.alone], options)
+            for spec in specs:
+                if spec.alone:
+                    children.start(spec, options)
+            spin(nodes, stop)
+        finally:
+            for node in reversed(nodes):
+                node.destroy_node()
+            rclpy.try_shutdown()
+    return ""
+
+
+def _in_processes(options: Options) -> str:
+    """A process for each node of the list."""
+    stop = StopFlag()
+    stop.install()
+    with Children() as children:
+        for spec in sim_nodes(options):
+            children.start(spec, options)
+        while not stop.signum:
+            for name, status in children.wait(lambda: stop.signum is not None).items():
+                if name == "sim" and status == 0:
+                    return ""
+                print(f"stride: {name} ended ({_how(status)})", file=sys.stderr)
+                # The viewer is a guest; without a node of the loop there is no walk to go on with.
+                if name != "viewer":
+                    return f"{name} ended ({_how(status)})"
+    return ""
+
+
+def _how(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

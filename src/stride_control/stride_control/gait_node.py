@@ -1,0 +1,114 @@
+"""gait: joint_states (the tick) and cmd_vel in, foot_targets out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from geometry_msgs.msg import Twist, TwistStamped
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from stride_core.gait import PATTERNS, GaitInputs, make_gait, shape_array
+from stride_msgs.msg import FootTargets
+
+from stride_control.config import GaitNodeConfig
+from stride_control.executor import run
+from stride_control.messages import NANOSECONDS, doubles, stamp_ns
+from stride_control.node import TICK_QOS, StrideNode
+
+_LONGEST_TICK_S = 0.1
+"""The gait does not leap over a gap in the ticks: it goes on from where it was."""
+
+
+class GaitNode(StrideNode[GaitNodeConfig]):
+    """Wires ``stride_core.gait`` to topics."""
+
+    def __init__(self, **kwargs: object) -> None:
+        self._command_ns: int | None = None
+        super().__init__("gait", GaitNodeConfig, **kwargs)
+        self._state = self._gait.initial(self._inputs)
+        self._upright = True
+        self._last_ns: int | None = None
+        self._limited = False
+        self._message = FootTargets(legs=list(self.robot.legs))
+        self._feet = self.create_publisher(FootTargets, "foot_targets", TICK_QOS)
+        self.create_subscription(JointState, "joint_states", self.timed(self._on_tick), TICK_QOS)
+        if self.config.stamped_cmd_vel:
+            self.create_subscription(TwistStamped, "cmd_vel", lambda m: self._on_twist(m.twist), 10)
+        else:
+            self.create_subscription(Twist, "cmd_vel", self._on_twist, 10)
+        self.create_service(Trigger, "~/stand_up", self._on_stand_up)
+        self.create_service(Trigger, "~/sit_down", self._on_sit_down)
+
+    def apply(self, config: GaitNodeConfig) -> None:
+        """Take over a validated configuration; the gait gets there by its own rates."""
+        self._gait = make_gait(self.robot, config.gait)
+        if self._command_ns is None:
+            self._command = np.array(config.initial_command)
+        self._inputs = GaitInputs(
+            command=self._command,
+            shape=shape_array(config.gait.shape),
+            pattern=np.array(PATTERNS.index(config.gait.pattern)),
+            upright=np.array(True),
+        )
+
+    def _on_twist(self, twist: Twist) -> None:
+        command = (twist.linear.x, twist.linear.y, twist.angular.z)
+        if not all(map(math.isfinite, command)):
+            self.warn_once("cmd_vel", f"cmd_vel {command} is not finite: ignored")
+            return
+        self.said("cmd_vel")
+        self._command = np.array(command)
+        self._command_ns = self._last_ns or 0
+
+    def _on_tick(self, state: JointState) -> None:
+        now = stamp_ns(state.header.stamp)
+        dt = 0.0 if self._last_ns is None else (now - self._last_ns) / NANOSECONDS
+        self._last_ns = now
+        self._expire_command(now)
+        inputs = self._inputs._replace(command=self._command, upright=np.array(self._upright))
+        self._state, out = self._gait.step(
+            self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S)
+        )
+        message = self._message
+        message.header = state.header
+        message.gait = PATTERNS[self._state.pattern]
+        message.mode = "walk" if self._state.walking else "stand" if self._upright else "sit"
+        message.position = doubles(out.feet)
+        message.phase = doubles(out.phase)
+        message.swing = out.swing.tolist()
+        message.command = out.command
+        self._feet.publish(message)
+        self._say_if_limited(bool(out.limited), out.command)
+
+    def _expire_command(self, now: int) -> None:
+        """A cmd_vel that is not repeated stops the robot; the initial command stands until then."""
+        if self._command_ns is None:
+            return
+        if now - self._command_ns > self.config.gait.command_timeout * NANOSECONDS:
+            self._command = np.zeros(3)
+
+    def _say_if_limited(self, limited: bool, command: np.ndarray) -> None:
+        if limited and not self._limited:
+            asked, given = self._command.round(3).tolist(), command.round(3).tolist()
+            self.get_logger().warning(
+                f"command {asked} is beyond what this gait and servo can do: limited (now {given})"
+            )
+        self._limited = limited
+
+    def _on_stand_up(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._set_upright(True, response)
+
+    def _on_sit_down(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._set_upright(False, response)
+
+    def _set_upright(self, upright: bool, response: Trigger.Response) -> Trigger.Response:
+        self._upright = upright
+        response.success = True
+        response.message = "standing up" if upright else "sitting down"
+        return response
+
+
+def main() -> int:
+    """Entry point of the ``gait_node`` executable."""
+    return run(lambda: [GaitNode()])

@@ -1,0 +1,104 @@
+"""ik: foot_targets plus residual in, joint_targets out.
+
+    final_foot = nominal + residual
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import JointState
+from stride_core.residual import add_residual
+from stride_msgs.msg import FootTargets, Residual
+
+from stride_control.config import IkNodeConfig
+from stride_control.executor import run
+from stride_control.messages import Rows, doubles, stamp_ns
+from stride_control.node import TICK_QOS, StrideNode
+
+
+class IkNode(StrideNode[IkNodeConfig]):
+    """Wires ``add_residual`` and the robot's inverse kinematics to topics.
+
+    Where a residual is expected, the tick waits for it, but no longer than the deadline: a late
+    policy costs the residual of one tick and nothing else.
+    """
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__("ik", IkNodeConfig, **kwargs)
+        self._feet = Rows("leg", self.robot.legs)
+        self._offsets = Rows("leg", self.robot.legs)
+        self._waiting: FootTargets | None = None
+        self._residual: Residual | None = None
+        self._message = JointState(name=list(self.robot.joints))
+        self._zero = np.zeros((len(self.robot.legs), 3))
+        self._targets = self.create_publisher(JointState, "joint_targets", TICK_QOS)
+        self.create_subscription(FootTargets, "foot_targets", self.timed(self._on_feet), TICK_QOS)
+        self.create_subscription(Residual, "residual", self.timed(self._on_residual), TICK_QOS)
+        self._deadline = self.create_timer(self.config.residual_deadline, self._on_deadline)
+        self._deadline.cancel()
+        self.counts.update(unreachable=0, residual_late=0)
+
+    def apply(self, config: IkNodeConfig) -> None:
+        """Everything is read from ``self.config`` where it is used."""
+
+    def _on_feet(self, feet: FootTargets) -> None:
+        if self._waiting is not None:
+            self._finish(None)
+        if not self.config.expect_residual:
+            self._solve(feet, self._zero)
+            return
+        self._waiting = feet
+        if self._residual is not None and self._residual.header.stamp == feet.header.stamp:
+            self._finish(self._residual)
+        else:
+            self._deadline.reset()
+
+    def _on_residual(self, residual: Residual) -> None:
+        self._residual = residual
+        if self._waiting and residual.header.stamp == self._waiting.header.stamp:
+            self._finish(residual)
+
+    def _on_deadline(self) -> None:
+        if self._waiting is not None:
+            self._finish(None)
+
+    def _finish(self, residual: Residual | None) -> None:
+        self._deadline.cancel()
+        feet, self._waiting = self._waiting, None
+        if feet is None:
+            return
+        if residual is None:
+            self.counts["residual_late"] += 1
+            self._solve(feet, self._zero)
+            return
+        try:
+            offset = self._offsets.read(residual.legs, "residual.offset", residual.offset, 3)
+        except ValueError as error:
+            self.warn_once("residual", f"{error}: the nominal gait goes on")
+            self._solve(feet, self._zero)
+            return
+        self._solve(feet, offset.reshape(self._zero.shape))
+
+    def _solve(self, feet: FootTargets, offset: np.ndarray) -> None:
+        try:
+            nominal = self._feet.read(feet.legs, "foot_targets.position", feet.position, 3)
+        except ValueError as error:
+            self.warn_once("foot_targets", f"{error}: no joint targets")
+            return
+        final = add_residual(nominal.reshape(self._zero.shape), offset, self.config.residual_limit)
+        solution = self.robot.kinematics.inverse(final)
+        if not solution.reachable.all():
+            self.counts["unreachable"] += 1
+            worst = 1e3 * float(solution.distance.max())
+            self.warn_once(
+                "reach", f"foot target {worst:.1f} mm out of reach: the nearest point is used"
+            )
+        message = self._message
+        message.header = feet.header
+        message.position = doubles(solution.angles)
+        self._targets.publish(message)
+
+
+def main() -> int:
+    """Entry point of the ``ik_node`` executable."""
+    return run(lambda: [IkNode()])

@@ -1,0 +1,70 @@
+"""Between messages and arrays: names become indices once, stamps become integers."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+
+from stride_core.arrays import FloatArray
+
+NANOSECONDS = 1_000_000_000
+
+
+def stamp_ns(stamp: Time) -> int:
+    """Integer nanoseconds of a stamp: what ticks are compared by."""
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def to_stamp(nanoseconds: int) -> Time:
+    """The stamp of an instant in integer nanoseconds."""
+    sec, nanosec = divmod(nanoseconds, NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def doubles(values: FloatArray) -> array[float]:
+    """A ``float64[]`` field, without a check of each element."""
+    return array("d", values.tobytes())
+
+
+class Rows:
+    """Reads the rows of named things in our order, whatever order the sender has.
+
+    The permutation is found at the first message and again only when the names change.
+    """
+
+    def __init__(self, what: str, names: Sequence[str]) -> None:
+        self._what = what
+        self._names = list(names)
+        self._seen = list(names)
+        self._order: Any = slice(None)
+
+    def read(self, names: list[str], field: str, values: Sequence[float], width: int = 1) -> FloatArray:
+        """Rows of ``width`` values, ``(len(names) * width,)`` flattened in our order.
+
+        Raises:
+            ValueError: a name is missing, or the number of values does not match.
+        """
+        if names != self._seen:
+            self._order = self._find(names)
+            self._seen = list(names)
+        if len(values) != len(names) * width:
+            raise ValueError(
+                f"{field}: {len(values)} values for {len(names)} {self._what}s,"
+                f" expected {len(names) * width}"
+            )
+        rows = np.frombuffer(values, dtype=np.float64) if isinstance(values, array) else np.asarray(values)
+        if isinstance(self._order, slice):
+            return rows
+        return rows.reshape(-1, width)[self._order].reshape(-1)
+
+    def _find(self, names: list[str]) -> Any:
+        missing = [name for name in self._names if name not in names]
+        if missing or len(set(names)) != len(names):
+            raise ValueError(f"{self._what}s {names}: expected each of {self._names} once")
+        if names == self._names:
+            return slice(None)
+        return np.array([names.index(name) for name in self._names])

@@ -1,0 +1,105 @@
+"""What every stride node has: validated parameters, its robot, diagnostics, patience in the log."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from stride_core.robot import load_robot
+
+from stride_control import parameters
+from stride_control.config import RobotChoice
+
+Config = TypeVar("Config", bound=RobotChoice)
+Message = TypeVar("Message")
+
+TICK_QOS = QoSProfile(depth=10)
+"""Reliable: in lockstep the plant waits for what a lost message would have caused."""
+
+_TIMED_TICKS = 1000
+
+
+class StrideNode(Node, Generic[Config]):
+    """Base of the nodes. A subclass wires topics to one core function and implements ``apply``.
+
+    Attributes:
+        config: the validated parameters.
+        robot: the robot they name.
+        counts: named counters, shown in ``diagnostics``.
+        done: the node has finished by itself, and its process ends.
+    """
+
+    done = False
+
+    def __init__(self, name: str, config_class: type[Config], **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.config: Config = parameters.declare(self, config_class)
+        self.robot = load_robot(self.config.robot, self.config.servo or None)
+        self.counts: dict[str, int] = {}
+        self._spoken: set[str] = set()
+        self._spent_us: deque[float] = deque(maxlen=_TIMED_TICKS)
+        self.apply(self.config)
+        parameters.on_change(self, config_class, lambda: self.config, self._change)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", 10)
+        self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def apply(self, config: Config) -> None:
+        """Build from ``config`` what is looked up once.
+
+        Raises:
+            ValueError: the configuration is refused; the one in force stays.
+        """
+        raise NotImplementedError
+
+    def _change(self, config: Config) -> None:
+        self.apply(config)
+        self.config = config
+
+    def timed(self, callback: Callable[[Message], None]) -> Callable[[Message], None]:
+        """Measure a tick's callback for ``diagnostics``."""
+
+        def measured(message: Message) -> None:
+            start = perf_counter_ns()
+            callback(message)
+            self._spent_us.append((perf_counter_ns() - start) * 1e-3)
+
+        return measured
+
+    def warn_once(self, topic: str, text: str) -> None:
+        """Warn about ``topic`` until ``said`` clears it: a fault at 100 Hz is one line."""
+        self.counts[f"{topic}_faults"] = self.counts.get(f"{topic}_faults", 0) + 1
+        if topic not in self._spoken:
+            self._spoken.add(topic)
+            self.get_logger().warning(text)
+
+    def said(self, topic: str) -> None:
+        """``topic`` is well again: its next fault is news."""
+        self._spoken.discard(topic)
+
+    def diagnose(self) -> dict[str, str]:
+        """Figures of a subclass for ``diagnostics``."""
+        return {}
+
+    def _diagnose(self) -> None:
+        figures = {name: str(count) for name, count in self.counts.items()} | self.diagnose()
+        if self._spent_us:
+            median, p99 = np.percentile(self._spent_us, (50, 99))
+            figures |= {"tick_us_p50": f"{median:.1f}", "tick_us_p99": f"{p99:.1f}"}
+        faulty = any(self.counts.values())
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if faulty else DiagnosticStatus.OK,
+            name=self.get_fully_qualified_name(),
+            hardware_id=self.robot.name,
+            message="see values" if faulty else "ok",
+            values=[KeyValue(key=key, value=value) for key, value in figures.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)

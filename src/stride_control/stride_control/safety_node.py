@@ -1,0 +1,166 @@
+"""safety: joint_targets, joint_states and imu in, joint_commands and safety_status out.
+
+The last node before the motors. It decides in ``stride_core.safety``; here are its clocks: it steps
+when a target completes a tick, and by its own timer when nothing comes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Imu, JointState
+from std_srvs.srv import Trigger
+from stride_core import safety
+from stride_core.arrays import FloatArray
+from stride_core.frames import gravity_in_body
+from stride_msgs.msg import SafetyStatus
+
+from stride_control.config import SafetyNodeConfig
+from stride_control.executor import run
+from stride_control.messages import NANOSECONDS, Rows, doubles, stamp_ns, to_stamp
+from stride_control.node import TICK_QOS, StrideNode
+
+
+class SafetyNode(StrideNode[SafetyNodeConfig]):
+    """Wires ``stride_core.safety`` to topics."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__("safety", SafetyNodeConfig, **kwargs)
+        joints = len(self.robot.joints)
+        self._limits = safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper)
+        self._state = safety.initial((), joints)
+        self._rows = {topic: Rows("joint", self.robot.joints) for topic in ("joint_states", "joint_targets")}
+        never, unknown = -np.inf, np.full(joints, np.nan)
+        self._target, self._target_s = unknown, never
+        self._position, self._position_s = unknown, never
+        self._up, self._imu_s = np.full(3, np.nan), never
+        self._waiting_ns: int | None = None
+        self._state_ns = 0
+        self._estop = self._reset = False
+        self._reported = (-1, -1)
+
+        self._command = JointState(name=list(self.robot.joints))
+        self._status = SafetyStatus()
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._commands = self.create_publisher(JointState, "joint_commands", TICK_QOS)
+        self._statuses = self.create_publisher(SafetyStatus, "safety_status", latched)
+        self.create_subscription(JointState, "joint_states", self._on_state, TICK_QOS)
+        self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS)
+        self.create_subscription(JointState, "joint_targets", self.timed(self._on_target), TICK_QOS)
+        self.create_service(Trigger, "~/estop", self._on_estop)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._heard_ns = self._steady.now().nanoseconds
+        if self.config.watch_plant:
+            period = 0.5 * self.config.safety.state_timeout
+            self.create_timer(period, self._on_timer, clock=self._steady)
+
+    def apply(self, config: SafetyNodeConfig) -> None:
+        """Everything is read from ``self.config`` where it is used."""
+
+    def _on_state(self, message: JointState) -> None:
+        position = self._read("joint_states", message)
+        if position is None:
+            return
+        self._state_ns = stamp_ns(message.header.stamp)
+        self._position, self._position_s = position, self._state_ns / NANOSECONDS
+        self._heard_ns = self._steady.now().nanoseconds
+        overdue = self._position_s - self._target_s > self.config.safety.target_timeout
+        if self._waiting_ns == self._state_ns or overdue:
+            self._decide(self._position_s)
+
+    def _on_imu(self, message: Imu) -> None:
+        q = message.orientation
+        self._up = -gravity_in_body((q.x, q.y, q.z, q.w))
+        self._imu_s = stamp_ns(message.header.stamp) / NANOSECONDS
+
+    def _on_target(self, message: JointState) -> None:
+        target = self._read("joint_targets", message)
+        if target is None:
+            return
+        stamp = stamp_ns(message.header.stamp)
+        self._target, self._target_s = target, stamp / NANOSECONDS
+        self._waiting_ns = stamp
+        # In processes of their own a target may overtake the state that it answers: wait for it.
+        if stamp <= self._state_ns:
+            self._decide(self._state_ns / NANOSECONDS)
+
+    def _on_timer(self) -> None:
+        """The plant itself is silent: by the wall's clock, since its own stands still."""
+        silence = (self._steady.now().nanoseconds - self._heard_ns) / NANOSECONDS
+        if silence > self.config.safety.state_timeout:
+            self._decide(self._state_ns / NANOSECONDS + silence)
+
+    def _decide(self, now: float) -> None:
+        self._waiting_ns = None
+        inputs = safety.SafetyInputs(
+            target=self._target,
+            target_time=np.array(self._target_s),
+            position=self._position,
+            up=self._up,
+            state_time=np.array(min(self._position_s, self._imu_s)),
+            estop=np.array(self._estop),
+            reset=np.array(self._reset),
+        )
+        self._state, decision = safety.step(
+            self.config.safety, self._limits, self._state, inputs, np.array(now)
+        )
+        self._estop = self._reset = False
+        self._publish(decision)
+        self._report(decision)
+
+    def _publish(self, decision: safety.Decision) -> None:
+        self._command.header.stamp = self._status.header.stamp = to_stamp(self._state_ns)
+        self._command.position = doubles(decision.command) if decision.powered else []
+        self._commands.publish(self._command)
+        self._status.state = int(self._state.mode)
+        self._status.action = int(decision.action)
+        reported = (self._status.state, int(decision.reasons))
+        if reported != self._reported:
+            self._describe(decision)
+        self._statuses.publish(self._status)
+
+    def _describe(self, decision: safety.Decision) -> None:
+        explained = safety.explain(self.config.safety, decision)
+        self._status.reasons = [item.reason for item in explained]
+        self._status.values = [item.value for item in explained]
+        self._status.limits = [item.limit for item in explained]
+
+    def _report(self, decision: safety.Decision) -> None:
+        """To the log once for each change of mode or reasons."""
+        reported = (int(self._state.mode), int(decision.reasons))
+        if reported == self._reported:
+            return
+        before, self._reported = self._reported, reported
+        mode = safety.Mode(reported[0])
+        if mode >= safety.Mode.DAMPING and before[0] != reported[0]:
+            why = ", ".join(self._status.reasons)
+            self.get_logger().error(f"{mode.name}: motors off: {why}")
+        elif before[0] != reported[0]:
+            self.get_logger().info(mode.name)
+
+    def _read(self, topic: str, message: JointState) -> FloatArray | None:
+        try:
+            return self._rows[topic].read(message.name, f"{topic}.position", message.position)
+        except ValueError as error:
+            self.warn_once(topic, f"{error}: message ignored")
+            return None
+
+    def _on_estop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._estop = True
+        self._decide(max(self._position_s, 0.0))
+        response.success, response.message = True, "motors off until ~/reset"
+        return response
+
+    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._reset = True
+        self._decide(max(self._position_s, 0.0))
+        response.success = bool(self._state.mode <= safety.Mode.ACTIVE)
+        response.message = safety.Mode(int(self._state.mode)).name
+        return response
+
+
+def main() -> int:
+    """Entry point of the ``safety_node`` executable."""
+    return run(lambda: [SafetyNode()])
