@@ -108,7 +108,9 @@ def _sim(options: Options, common: dict[str, Any]) -> NodeSpec:
 
 def ros_arguments(node: NodeSpec, options: Options) -> list[str]:
     """``--ros-args …`` of a node: the same for a process of its own and within the composed one."""
-    arguments = ["--ros-args", "--params-file", str(options.params_file())]
+    arguments = ["--ros-args"]
+    for path in options.params_files():
+        arguments += ["--params-file", str(path)]
     for name, value in node.parameters.items():
         arguments += ["-p", f"{name}:={json.dumps(value)}"]
     if options.namespace:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import yaml
+from stride_core.control import load_controller
 from stride_core.gait import PATTERNS
-from stride_core.robot import load_robot
+from stride_core.robot import RobotSpec, load_robot
 from stride_sim.terrain import names as terrain_names
 
 
@@ -81,26 +81,38 @@ class Options:
         """The gait pattern that the run starts with."""
         if self.gait:
             return self.gait
-        with self.params_file().open(encoding="utf-8") as stream:
-            return str(yaml.safe_load(stream)["/**/gait"]["ros__parameters"]["gait"]["pattern"])
+        robot = load_robot(self.robot)
+        return load_controller(robot, *self.params_files()).gait_config.pattern
 
-    def params_file(self) -> Path:
-        """The YAML of parameters.
+    def params_files(self) -> list[Path]:
+        """YAMLs of ROS parameters: the robot's, and the calibration of its servo if there is one.
 
         Raises:
-            ValueError: it is not there.
+            ValueError: the former is not there.
         """
-        path = Path(self.config) if self.config else config_file(load_robot(self.robot).name)
+        robot = load_robot(self.robot, self.servo or None)
+        path = Path(self.config) if self.config else config_file(robot.name)
         if not path.is_file():
             raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
-        return path
+        measured = calibration_file(robot)
+        return [path, measured] if measured.is_file() else [path]
 
 
 def config_file(robot: str) -> Path:
     """``config/<robot>.yaml`` as installed."""
+    return _share() / "config" / f"{robot}.yaml"
+
+
+def calibration_file(robot: RobotSpec) -> Path:
+    """Measured speeds of a robot with its servo; beside its configuration, links followed."""
+    folder = config_file(robot.name).resolve().parent / "calibration"
+    return folder / f"{robot.name}.{robot.servo.name}.yaml"
+
+
+def _share() -> Path:
     from ament_index_python.packages import get_package_share_directory
 
-    return Path(get_package_share_directory("stride_bringup")) / "config" / f"{robot}.yaml"
+    return Path(get_package_share_directory("stride_bringup"))
 
 
 OPTION_NAMES = tuple(field.name for field in fields(Options))

@@ -103,10 +103,8 @@ def _dataclass(cls: Any, mapping: object, where: str) -> Any:
             raise ConfigError(f"{where}: {name}: missing; expected {_expected(hints[name], spec)}")
     try:
         return cls(**values)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: {one_line(error)}") from None
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _convert(hint: Any, value: object, meta: Mapping[str, Any], where: str) -> Any:
@@ -174,7 +172,7 @@ def _dict(hint: Any, value: object, meta: Mapping[str, Any], where: str) -> Any:
     for key in value:
         if not isinstance(key, str):
             raise _wrong(where, key, "a name (quote it if it looks like a number)")
-    return {key: _convert(hint, item, meta, f"{where}.{key}") for key, item in value.items()}
+    return {key: _convert(hint, item, meta, f"{where}.{key:.60}") for key, item in value.items()}
 
 
 def _array(value: object, meta: Mapping[str, Any], where: str) -> Any:

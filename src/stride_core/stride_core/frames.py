@@ -62,10 +62,10 @@ def quat_rotate_inverse(quat: ArrayLike, vector: ArrayLike) -> FloatArray:
 
 
 def _rotate(q: FloatArray, v: FloatArray, sign: float) -> FloatArray:
-    """v + 2 w (u × v) + 2 u × (u × v), with the vector part u = sign · (x, y, z)."""
+    """Return v + 2 w (u × v) + 2 u × (u × v), u = (x, y, z); with −w for the inverse."""
     x, y, z, w = q[..., 0], q[..., 1], q[..., 2], sign * q[..., 3]
     vx, vy, vz = v[..., 0], v[..., 1], v[..., 2]
-    # 2 u × v; the sign of u enters twice below, and once through w.
+    # t = 2 u × v
     tx, ty, tz = 2.0 * (y * vz - z * vy), 2.0 * (z * vx - x * vz), 2.0 * (x * vy - y * vx)
     out = np.empty((*np.broadcast_shapes(q.shape[:-1], v.shape[:-1]), 3))
     out[..., 0] = vx + w * tx + y * tz - z * ty

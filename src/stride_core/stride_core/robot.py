@@ -24,7 +24,7 @@ class RobotError(ConfigError):
 class ServoSpec:
     """A position servo, a DC motor behind a gear: τ = stall_torque · duty − damping · ω.
 
-    duty = stiffness / stall_torque · (target − position), within ±1.
+    duty = (stiffness · (target − position) − derivative · ω) / stall_torque, within ±1.
     """
 
     name: str
@@ -32,6 +32,7 @@ class ServoSpec:
     stall_torque: float
     no_load_speed: float
     stiffness: float
+    derivative: float
     armature: float
     friction: float
     backlash: float
@@ -132,6 +133,7 @@ class _Servo:
     stall_torque: float = param(unit="N·m", min=1e-3, max=1000.0)
     no_load_speed: float = param(unit="rad/s", min=0.01, max=1000.0)
     stiffness: float = param(doc="torque per error", unit="N·m/rad", min=1e-3, max=1e5)
+    derivative: float = param(doc="firmware's torque per speed", unit="N·m·s/rad", min=0.0, max=1e4)
     armature: float = param(doc="rotor inertia at the output", unit="kg·m²", min=0.0, max=10.0)
     friction: float = param(doc="dry friction", unit="N·m", min=0.0, max=100.0)
     backlash: float = param(doc="whole free play", unit="rad", min=0.0, max=0.5)

@@ -9,13 +9,17 @@ from typing import Any
 import yaml
 
 
-class ConfigError(ValueError):
-    """A configuration is wrong; the message is one line: where, key, value, what was expected."""
-
-
 def one_line(value: object) -> str:
     """Return a message or a value without line breaks."""
     return " ".join(str(value).split())
+
+
+class ConfigError(ValueError):
+    """A configuration is wrong; the message is one line: where, key, value, what was expected."""
+
+    def __init__(self, message: object) -> None:
+        # Names and values of a user's file are part of it, with whatever is in them.
+        super().__init__(one_line(message))
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -36,11 +40,11 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-# YAML 1.1, which PyYAML reads, wants a dot in 1.0e-3; every other tool does not.
+# YAML 1.1, which PyYAML reads, wants a dot and a sign, 1.0e-3 and 1.0e+3; other tools do not.
 _StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
+    re.compile(r"^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
 )
 
 
@@ -56,9 +60,9 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         problem = error.problem or error.context or "not valid YAML"
-        raise ConfigError(f"{where}{line}: {one_line(problem)}") from None
+        raise ConfigError(f"{where}{line}: {problem}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{where}: not valid YAML: {one_line(error)}") from None
+        raise ConfigError(f"{where}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         found = "nothing" if content is None else type(content).__name__
         raise ConfigError(f"{where}: expected a mapping of keys to values, found {found}")

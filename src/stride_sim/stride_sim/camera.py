@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stride_sim.errors import RenderError
+from stride_sim.film import Film
 from stride_sim.opengl import choose_backend, make_context
 from stride_sim.plant import Plant
+
+__all__ = ["Camera", "Film", "View"]
 
 Image = NDArray[np.uint8]
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
+from stride_core.frames import quat_from_mujoco, quat_from_rpy, quat_to_mujoco
 from stride_core.robot import RobotSpec
 
 from stride_sim.errors import SimError
 from stride_sim.terrain import Heightfield
 
-Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-GROUND = "ground"  # the endless plane: the flat terrain itself, and what lies beyond the edge of another
-TERRAIN = "terrain"  # the heightfield's geom, and prefix of the heightfield assets
-BURIED = -100.0  # where a heightfield lies for those robots of a batch that walk on the flat [m]
+GROUND = "ground"
+"""The endless plane: the flat terrain itself, and what lies beyond the edge of another."""
+TERRAIN = "terrain"
+"""The geom of the heightfield, and the beginning of the names of heightfield assets."""
+BURIED = -100.0
+"""Height of the heightfield for those robots of a batch that walk on the flat [m]."""
 
 
 def build_model(
@@ -29,10 +33,10 @@ def build_model(
 ) -> mujoco.MjModel:
     """Compile the robot's MJCF with its chosen servo, on the first of `grounds`.
 
-    The others are there as heightfields `terrain<k>`, for a batch to choose from (`choose_grounds`).
+    The others are there as heightfields `terrain<k>`, for `choose_grounds` to choose from.
 
     Args:
-        spec: the robot; `spec.servo` sets gains, torque limit, back-EMF, armature and friction of every joint.
+        spec: the robot; its servo's figures replace those of the MJCF, at every joint.
         grounds: at least one; each flat one is the plane.
         timestep: of the physics [s].
         foot_friction: sliding friction of the feet; None keeps the MJCF's.
@@ -40,12 +44,16 @@ def build_model(
     Raises:
         SimError: the MJCF does not load, or lacks something that `spec` names.
     """
+    _quieten()
     try:
         mjcf = mujoco.MjSpec.from_file(str(spec.mjcf))
     except (ValueError, OSError) as error:
-        raise SimError(f"robot '{spec.name}': {spec.mjcf} does not load ({' '.join(str(error).split())})") from error
+        why = " ".join(str(error).split())
+        raise SimError(f"robot '{spec.name}': {spec.mjcf} does not load ({why})") from error
     mjcf.option.timestep = timestep
     _write_servo(mjcf, spec)
+    imu = _named(mjcf.site("imu"), spec, "site imu")
+    imu.pos, imu.quat = spec.imu.position, quat_to_mujoco(quat_from_rpy(spec.imu.rpy))
     if foot_friction is not None:
         for leg in spec.legs:
             geom = _named(mjcf.geom(f"{leg}_foot"), spec, f"geom {leg}_foot")
@@ -59,14 +67,21 @@ def build_model(
     return model
 
 
-def _named(item: object, spec: RobotSpec, what: str) -> object:
+def _quieten() -> None:
+    """Keep MuJoCo from writing MUJOCO_LOG.TXT: it counts its warnings; the plant reads them."""
+    log = mujoco.MjLogConfig.get()
+    log.logto_file = log.logto_console = False
+    mujoco.MjLogConfig.set(log)
+
+
+def _named(item: Any, spec: RobotSpec, what: str) -> Any:
     if item is None:
         raise SimError(f"robot '{spec.name}': {spec.mjcf} has no {what}")
     return item
 
 
 def _write_servo(mjcf: mujoco.MjSpec, spec: RobotSpec) -> None:
-    """torque = clip(stiffness (target − q), ±stall) − damping q̇ − friction, at every joint of `spec`."""
+    """Write torque = clip(stiffness (target − q) − derivative q̇, ±stall) − damping q̇ − friction."""
     servo = spec.servo
     actuators = {actuator.target: actuator for actuator in mjcf.actuators}
     for name, lower, upper in zip(spec.joints, spec.joint_lower, spec.joint_upper, strict=True):
@@ -78,6 +93,7 @@ def _write_servo(mjcf: mujoco.MjSpec, spec: RobotSpec) -> None:
         actuator = _named(actuators.get(name), spec, f"actuator of joint {name}")
         actuator.gainprm[0] = servo.stiffness
         actuator.biasprm[1] = -servo.stiffness
+        actuator.biasprm[2] = -servo.derivative
         actuator.forcerange = [-servo.stall_torque, servo.stall_torque]
 
 
@@ -108,14 +124,18 @@ def _add_grounds(mjcf: mujoco.MjSpec, spec: RobotSpec, grounds: Sequence[Heightf
         )
 
 
-def choose_grounds(batch: mujoco.batch.Batch, grounds: Sequence[Heightfield], choice: Indices) -> None:
+def choose_grounds(
+    batch: mujoco.batch.Batch, grounds: Sequence[Heightfield], choice: Indices
+) -> None:
     """Let robot i of a batch, whose model was built on `grounds`, walk on `grounds[choice[i]]`.
 
-    A heightfield's data cannot differ between the simulations of a batch, but which heightfield a geom shows can.
+    A heightfield's data cannot differ between the simulations of a batch; which heightfield a geom
+    shows can.
     """
     model = batch.model
     plane, terrain = model.geom(GROUND).id, model.geom(TERRAIN).id
-    position, shown, size = batch.expand("geom_pos"), batch.expand("geom_dataid"), batch.expand("geom_size")
+    position, size = batch.expand("geom_pos"), batch.expand("geom_size")
+    shown = batch.expand("geom_dataid")
     for robot, k in enumerate(choice):
         ground = grounds[k]
         position[robot, plane, 2] = ground.outside
@@ -135,16 +155,14 @@ class ModelIndex:
     joint_qpos: Indices  # (joints,) in spec.joints' order
     joint_dof: Indices  # (joints,)
     actuator: Indices  # (joints,) of ctrl
-    passive_qpos: Indices  # (passive,) the joints without motor, in the model's order, which is leg-major
-    passive_names: tuple[str, ...]
+    passive_qpos: Indices  # (passive,) of the kinematics' passive joints, leg-major
     foot_site: Indices  # (legs,)
-    tip_site: Indices  # (legs,) other end of the leg's closed loop; the foot itself where there is none
+    tip_site: Indices  # (legs,) where the leg's loop closes on the foot; the foot if it has none
     foot_radius: float
     imu: int  # site
     touch: Indices  # (legs,) of sensordata
-    orientation: slice  # of sensordata
-    gyro: slice
-    accel: slice
+    joint_columns: Indices  # (2 joints,) of a row of integration state: positions, velocities
+    imu_columns: Indices  # (10,) of sensordata: gyro, accel, orientation as x, y, z, w
 
 
 def index_model(model: mujoco.MjModel, spec: RobotSpec) -> ModelIndex:
@@ -155,33 +173,38 @@ def index_model(model: mujoco.MjModel, spec: RobotSpec) -> ModelIndex:
     """
     try:
         joints = [model.joint(name) for name in spec.joints]
-        driven = {joint.id for joint in joints}
-        hinge = int(mujoco.mjtJoint.mjJNT_HINGE)
-        passive = [j for j in range(model.njnt) if model.jnt_type[j] == hinge and j not in driven]
+        qpos = np.array([joint.qposadr[0] for joint in joints], np.intp)
+        dof = np.array([joint.dofadr[0] for joint in joints], np.intp)
+        time = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_TIME)  # comes first in a row
+        passive = [f"{leg}_{name}" for leg in spec.legs for name in spec.kinematics.passive_joints]
         actuator_of = {int(model.actuator_trnid[a, 0]): a for a in range(model.nu)}
         sites = {model.site(i).name for i in range(model.nsite)}
+        tips = [f"{leg}_tip" if f"{leg}_tip" in sites else f"{leg}_foot" for leg in spec.legs]
         return ModelIndex(
             base=model.body("base_link").id,
-            joint_qpos=np.array([joint.qposadr[0] for joint in joints], np.intp),
-            joint_dof=np.array([joint.dofadr[0] for joint in joints], np.intp),
+            joint_qpos=qpos,
+            joint_dof=dof,
             actuator=np.array([actuator_of[joint.id] for joint in joints], np.intp),
-            passive_qpos=model.jnt_qposadr[passive].astype(np.intp),
-            passive_names=tuple(model.joint(j).name for j in passive),
+            passive_qpos=np.array([model.joint(name).qposadr[0] for name in passive], np.intp),
             foot_site=np.array([model.site(f"{leg}_foot").id for leg in spec.legs], np.intp),
-            tip_site=np.array(
-                [model.site(n if (n := f"{leg}_tip") in sites else f"{leg}_foot").id for leg in spec.legs], np.intp
-            ),
+            tip_site=np.array([model.site(tip).id for tip in tips], np.intp),
             foot_radius=float(model.geom(f"{spec.legs[0]}_foot").size[0]),
             imu=model.site("imu").id,
             touch=np.array([model.sensor(f"{leg}_touch").adr[0] for leg in spec.legs], np.intp),
-            orientation=_span(model, "imu_orientation"),
-            gyro=_span(model, "imu_gyro"),
-            accel=_span(model, "imu_accel"),
+            joint_columns=np.concatenate([qpos + time, dof + time + model.nq]),
+            imu_columns=np.concatenate(
+                [
+                    _columns(model, "imu_gyro"),
+                    _columns(model, "imu_accel"),
+                    quat_from_mujoco(_columns(model, "imu_orientation")).astype(np.intp),
+                ]
+            ),
         )
     except KeyError as error:
-        raise SimError(f"robot '{spec.name}': {spec.mjcf}: {' '.join(str(error.args[0]).split())}") from error
+        why = " ".join(str(error.args[0]).split())
+        raise SimError(f"robot '{spec.name}': {spec.mjcf}: {why}") from error
 
 
-def _span(model: mujoco.MjModel, sensor: str) -> slice:
-    first = int(model.sensor(sensor).adr[0])
-    return slice(first, first + int(model.sensor(sensor).dim[0]))
+def _columns(model: mujoco.MjModel, sensor: str) -> Indices:
+    found = model.sensor(sensor)
+    return np.arange(found.adr[0], found.adr[0] + found.dim[0], dtype=np.intp)

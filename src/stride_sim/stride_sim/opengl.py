@@ -1,4 +1,4 @@
-"""OpenGL without a screen: EGL where it works, else OSMesa, else a line that says what to install."""
+"""OpenGL without a screen: EGL where it works, else OSMesa, else a line on what to install."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def choose_backend(wanted: str | None = None) -> str:
         return "egl"
     if osmesa_works():
         return "osmesa"
-    raise RenderError(f"rendering without a screen needs EGL or OSMesa, and neither is here: {_INSTALL}")
+    raise RenderError(f"rendering without a screen needs EGL or OSMesa, none is here: {_INSTALL}")
 
 
 def make_context(backend: str, width: int, height: int) -> Any:
@@ -54,9 +54,8 @@ def make_context(backend: str, width: int, height: int) -> Any:
         context.make_current()
     # PyOpenGL answers a missing library with AttributeError, TypeError, its own errors, ...
     except Exception as error:
-        raise RenderError(
-            f"rendering by {backend} does not work here ({' '.join(str(error).split())}): {_INSTALL}"
-        ) from error
+        why = " ".join(str(error).split())
+        raise RenderError(f"rendering by {backend} fails here ({why}): {_INSTALL}") from error
     return context
 
 
@@ -81,8 +80,11 @@ def egl_works() -> bool:
     initialize.argtypes, initialize.restype = [pointer, pointer, pointer], ctypes.c_uint
     if not list_devices(_EGL_DEVICES, devices, ctypes.byref(count)):
         return False
-    displays = (get_display(_EGL_PLATFORM_DEVICE, device, None) for device in devices[: count.value])
-    return any(display and initialize(display, None, None) for display in displays)
+    for device in devices[: count.value]:
+        display = get_display(_EGL_PLATFORM_DEVICE, device, None)
+        if display and initialize(display, None, None):
+            return True
+    return False
 
 
 def osmesa_works() -> bool:

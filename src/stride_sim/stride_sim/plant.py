@@ -31,7 +31,7 @@ __all__ = ["NoiseConfig", "Plant", "PlantConfig", "PlantState", "Sensors", "Trut
 
 _NOW = int(mujoco.mjtStage.mjSTAGE_ACC)
 _NOTHING = int(mujoco.mjtStage.mjSTAGE_NONE)
-_MOTORS = 1 << 0  # the actuators' group, as a bit of opt.disableactuator
+_TOUCH, _LIFT, _LIFTS = 1e-3, 5e-3, 200  # of a start in the ground: allowed, a try [m], tries
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Plant:
             SimError: a ValueError; one line.
         """
         if robots < 1 or threads < 0:
-            raise SimError(f"{robots} robots on {threads} threads: expected 1 or more, on 0 or more")
+            raise SimError(f"{robots} robots, {threads} threads: expected at least 1 and 0")
         self.spec, self.config, self.robots = spec, config or PlantConfig(), robots
         self._threads = min(threads or os.cpu_count() or 1, robots)
         self.tick = 0
@@ -97,8 +97,9 @@ class Plant:
         """
         wanted = [terrain] if isinstance(terrain, TerrainConfig) else list(terrain)
         if len(wanted) not in (1, self.robots):
-            raise SimError(f"{len(wanted)} terrains: expected one, or one for each of {self.robots}")
-        kinds = list(dict.fromkeys(wanted))
+            raise SimError(f"{len(wanted)} terrains: expected one, or {self.robots}, one a robot")
+        kinds: list[TerrainConfig] = []
+        kinds.extend(kind for kind in wanted if kind not in kinds)
         made = [generate(kind) for kind in kinds]
         choice = np.array([kinds.index(kind) for kind in wanted], np.intp)
         self._build(made, choice)
@@ -121,6 +122,7 @@ class Plant:
         self._rotation = bind("xmat")[:, self.index.base].view()  # of the trunk
         self._rotation.shape = (n, 3, 3)  # refuses to copy, unlike reshape
         self._warning = self._batch.warning
+        self._scratch = mujoco.MjData(self.model)
         self._exact = np.zeros((n, 3 * joints + 10))
         self._sensing = Sensing(config.noise, joints, n, config.sensor_delay_ticks)
         self._commands: deque[tuple[FloatArray, BoolArray]] = deque(
@@ -139,7 +141,7 @@ class Plant:
         """Stamp of the present tick [s]."""
         return self.tick * self.period
 
-    # --- the control tick -------------------------------------------------------------------------
+    # --- the control tick -----------------------------------------------------------------------
 
     def command(self, position: ArrayLike, active: ArrayLike = True) -> None:
         """Set what the servos do from the next step on (later by the action delay).
@@ -152,8 +154,7 @@ class Plant:
         shape = (self.robots, len(self.spec.joints))
         targets = np.empty(shape)
         targets[...] = position
-        on = np.isfinite(targets).all(-1)
-        on &= active
+        on = np.isfinite(targets).all(-1) & np.asarray(active, bool)
         if not on.all():
             targets[~on] = 0.0
         self._commands[-1] = (targets, on)
@@ -161,14 +162,15 @@ class Plant:
     def step(self) -> None:
         """Advance every robot by one tick; those that diverged stay where they are."""
         targets, active = self._commands[0]
-        self._apply(targets, active)
-        ids = np.flatnonzero(~self.diverged) if self.diverged.any() else None
+        self._ctrl[:, self.index.actuator] = targets
+        self._motors_off[:] = ~active  # as a number, the group's bit
+        ids = np.flatnonzero(~self.diverged) if np.count_nonzero(self.diverged) else None
         try:
             self._batch.step(ids, self.config.substeps, _NOW)
         except mujoco.batch.SimulationError as error:
             self._break_down(error.ids)
-        if self._warning[:, :, 1].any():
-            self._break_down(np.flatnonzero(self._warning[:, :, 1].any(-1)))
+        if np.count_nonzero(self._warning):
+            self._break_down(np.flatnonzero(self._warning.any((1, 2))))
         self._commands.append(self._commands[-1])
         self.tick += 1
         self._measure()
@@ -195,35 +197,30 @@ class Plant:
             grounds=self.grounds,
         )
 
-    def _apply(self, targets: FloatArray, active: BoolArray) -> None:
-        self._ctrl[:, self.index.actuator] = targets
-        self._motors_off[:] = np.where(active, 0, _MOTORS)
-
     def _measure(self) -> None:
         """Write the exact sensor values of the present state; see `Sensing` for the order."""
-        at, servo, j = self.index, self.spec.servo, len(self.spec.joints)
-        row, v = self._exact, 2 * j + 6
-        position = row[:, :j] = self._qpos.take(at.joint_qpos, axis=1)
-        velocity = row[:, j : 2 * j] = self._qvel.take(at.joint_dof, axis=1)
-        row[:, 2 * j : 2 * j + 3] = self._sensordata[:, at.gyro]
-        row[:, 2 * j + 3 : v] = self._sensordata[:, at.accel]
-        row[:, v : v + 4] = quat_from_mujoco(self._sensordata[:, at.orientation])
-        torque = (self._ctrl.take(at.actuator, axis=1) - position) * servo.stiffness
-        stall = servo.stall_torque
-        torque = np.minimum(np.maximum(torque, -stall), stall)
+        servo, row, j = self.spec.servo, self._exact, len(self.spec.joints)
+        joints, imu = row[:, : 2 * j], row[:, 2 * j : 2 * j + 10]
+        joints[...] = self._batch.state.take(self.index.joint_columns, axis=1)
+        imu[...] = self._sensordata.take(self.index.imu_columns, axis=1)
+        position, velocity = joints[:, :j], joints[:, j:]
+        torque = self._ctrl.take(self.index.actuator, axis=1)
+        torque -= position
+        torque *= servo.stiffness
+        torque -= velocity * servo.derivative
+        torque = np.minimum(np.maximum(torque, -servo.stall_torque), servo.stall_torque)
         torque *= (self._motors_off == 0)[:, None]
         torque -= velocity * servo.damping
-        row[:, v + 4 :] = torque
+        row[:, 2 * j + 10 :] = torque
 
     def _break_down(self, ids: ArrayLike) -> None:
         """Mark robots as diverged and put them where everything is finite."""
         robots = np.asarray(ids, np.intp)
         self.diverged[robots] = True
         self._batch.reset(robots, stage=_NOTHING)
-        self._warning[robots] = 0
         self._place(robots, np.zeros((len(robots), 3)))
 
-    # --- beginning anew, and going back -------------------------------------------------------------
+    # --- beginning anew, and going back ---------------------------------------------------------
 
     def reset(
         self,
@@ -248,7 +245,6 @@ class Plant:
         if not len(robots):
             return
         self._batch.reset(robots, stage=_NOTHING)
-        self._warning[robots] = 0
         self.diverged[robots] = False
         self._place(robots, poses)
         self._measure()
@@ -281,6 +277,21 @@ class Plant:
             for targets, active in self._commands:
                 targets[robot], active[robot] = stance.joints, True
         self._batch.forward(robots, _NOW)
+        for robot in robots:
+            if not self.ground_of(robot).is_flat:
+                self._lift_out(robot)
+
+    def _lift_out(self, robot: int) -> None:
+        """Raise a robot until no part is in the ground: `stand` minds the feet, and a wall or a
+        spike may stand between them."""
+        for _ in range(_LIFTS):
+            depth = -np.min(
+                self._batch.get_data(robot, self._scratch).contact.dist, initial=0.0
+            )
+            if depth < _TOUCH:
+                return
+            self._qpos[robot, 2] += max(depth, _LIFT)
+            self._batch.forward([robot], _NOW)
 
     def state(self) -> PlantState:
         """The present moment, complete."""
@@ -299,9 +310,8 @@ class Plant:
         self._commands.extend((targets.copy(), on.copy()) for targets, on in state.commands)
         self._sensing.restore(state.sensing)
         self._batch.forward(stage=_NOW)
-        self._batch.state[:] = state.rows  # the solver's warm start, which `forward` moved
 
-    # --- for drawing ---------------------------------------------------------------------------------
+    # --- for drawing ----------------------------------------------------------------------------
 
     def ground_of(self, robot: int = 0) -> Heightfield:
         """What one robot walks on."""
@@ -320,7 +330,7 @@ def _poses(pose: ArrayLike | None, robots: int) -> FloatArray:
     poses = np.zeros((robots, 3))
     given = np.asarray(0.0 if pose is None else pose, float)
     if given.shape not in ((), (3,), (robots, 3)) or not np.isfinite(given).all():
-        raise SimError(f"pose {pose}: expected finite x, y, yaw, once or for each of {robots} robots")
+        raise SimError(f"pose {pose!r}: expected x, y, yaw, once or for each of {robots} robots")
     poses[:] = given
     return poses
 

@@ -19,7 +19,9 @@ _SIGN = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, -
 class Sensing:
     """The sensors of N robots, which see a row of exact values each, (N, width).
 
-    A row is position, velocity (joints each), gyro, accel (3 each), quaternion (4), effort (joints).
+    A row is position, velocity (joints each), gyro, accel (3 each), quaternion (4), effort
+    (joints).
+
     What robot i draws depends on its own generator alone, so that a robot's row does not depend on
     how many others there are.
     """
@@ -29,8 +31,9 @@ class Sensing:
         c = config
         noise = [(c.joint_position, joints), (c.joint_velocity, joints), (c.gyro, 3), (c.accel, 3)]
         bias = [(c.joint_position_bias, joints), (0.0, joints), (c.gyro_bias, 3), (c.accel_bias, 3)]
-        noise.append((c.orientation, 3))
-        bias.append((c.orientation_bias, 3))
+        # A small rotation's quaternion has half its angle.
+        noise.append((0.5 * c.orientation, 3))
+        bias.append((0.5 * c.orientation_bias, 3))
         self._noise = c.scale * np.concatenate([np.full(n, std) for std, n in noise])
         self._bias_std = c.scale * np.concatenate([np.full(n, std) for std, n in bias])
         self._noisy = bool(self._noise.any() or self._bias_std.any())
@@ -77,12 +80,14 @@ class Sensing:
             self._random[robot].standard_normal(out=self._draw[robot])
         error = self._draw * self._noise
         error += self._bias
-        row = exact.copy()
-        v = self._vector
+        row, v = exact.copy(), self._vector
         row[:, :v] += error[:, :v]
-        quat = exact[:, v : v + 4]
-        turned = quat + 0.5 * (quat.take(_PRODUCT, axis=1) * _SIGN * error[:, None, v:]).sum(-1)
-        row[:, v : v + 4] = turned / np.sqrt((turned * turned).sum(-1))[:, None]
+        quat, turn = row[:, v : v + 4], error[:, None, v:]
+        product = quat.take(_PRODUCT, axis=1)
+        product *= _SIGN
+        product *= turn
+        quat += np.add.reduce(product, axis=-1)
+        quat /= np.sqrt(1.0 + np.add.reduce(turn * turn, axis=-1))  # the two were orthogonal
         return row
 
     def state(self) -> Any:

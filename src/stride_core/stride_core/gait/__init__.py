@@ -1,8 +1,7 @@
 """The Bézier gait: phase oscillator, foot path, stride limits, speed calibration."""
 
-from stride_core.gait.config import GaitConfig, Shape
+from stride_core.gait.config import PATTERNS, GaitConfig, Shape
 from stride_core.gait.step import (
-    PATTERNS,
     Gait,
     GaitInputs,
     GaitOutput,

@@ -10,58 +10,69 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stride_core.arrays import FloatArray
-from stride_core.gait.config import Calibration, Calibrations
+from stride_core.arrays import FloatArray, IntArray, clip
+from stride_core.gait.config import PATTERNS, Calibration, Calibrations
 
-_BEYOND = 100.0
-"""The outermost slope goes on this far [m/s]: what saturates is limited elsewhere."""
+_HALF = 20
+"""Nodes of the table on either side of zero."""
 
 
 @dataclass(frozen=True)
 class SpeedMap:
-    """Piecewise linear through the measured knots.
+    """Piecewise linear, on nodes that are evenly spaced from ``-span`` to ``span``.
 
     Attributes:
-        tables: for vx, vy and wz, ``(wanted, ask)``, each ascending through 0.
+        per_node: ``(3,)`` nodes for each m/s, m/s, rad/s.
+        table: ``(patterns, 3, nodes)`` what to ask for at each node of vx, vy, wz.
     """
 
-    tables: tuple[tuple[FloatArray, FloatArray], ...]
+    per_node: FloatArray
+    table: FloatArray
 
     @classmethod
-    def of(cls, measured: Calibrations) -> SpeedMap:
-        """Join the measured directions to one table for each component.
+    def of(cls, measured: Calibrations, span: FloatArray) -> SpeedMap:
+        """Tabulate the measurements of all patterns.
+
+        Args:
+            measured: knots by pattern and direction.
+            span: ``(3,)`` largest speeds; beyond them the last slope goes on.
 
         Raises:
-            ValueError: speeds or asks that do not rise from 0, or of different lengths.
+            ValueError: knots that do not rise from 0, or of different lengths.
         """
-        return cls(
-            (
-                _joined(measured.backward, measured.forward),
-                _joined(measured.sideways, measured.sideways),
-                _joined(measured.turn, measured.turn),
-            )
-        )
+        nodes = np.linspace(-1.0, 1.0, 2 * _HALF + 1) * span[:, None]
+        table = [
+            [
+                _ask(nodes[0], of.backward, of.forward, f"calibration.{name}"),
+                _ask(nodes[1], of.sideways, of.sideways, f"calibration.{name}"),
+                _ask(nodes[2], of.turn, of.turn, f"calibration.{name}"),
+            ]
+            for name, of in ((name, getattr(measured, name)) for name in PATTERNS)
+        ]
+        return cls(_HALF / span, np.array(table))
 
-    def __call__(self, wanted: FloatArray) -> FloatArray:
-        """Speed to ask for, ``(..., 3)``, for the speed wanted, ``(..., 3)``."""
-        ask = np.empty_like(wanted)
-        for i, table in enumerate(self.tables):
-            ask[..., i] = np.interp(wanted[..., i], *table)
-        return ask
+    def __call__(self, wanted: FloatArray, pattern: IntArray) -> FloatArray:
+        """Speed to ask for, ``(..., 3)``, for the speed wanted, ``(..., 3)``, in a pattern."""
+        row = wanted * self.per_node + _HALF
+        low = clip(row, 0.0, 2.0 * _HALF - 1.0).astype(np.intp)
+        which = (pattern[..., None], _COMPONENTS)
+        below = self.table[(*which, low)]
+        return below + (row - low) * (self.table[(*which, low + 1)] - below)
 
 
-def _joined(negative: Calibration, positive: Calibration) -> tuple[FloatArray, FloatArray]:
+_COMPONENTS = np.arange(3)
+
+
+def _ask(
+    nodes: FloatArray, negative: Calibration, positive: Calibration, where: str
+) -> FloatArray:
+    """The line through the knots of both directions, at the nodes."""
     wanted = np.array([*(-s for s in reversed(negative.speed)), 0.0, *positive.speed])
     ask = np.array([*(-a for a in reversed(negative.ask)), 0.0, *positive.ask])
     if len(wanted) != len(ask) or (np.diff(wanted) <= 0).any() or (np.diff(ask) <= 0).any():
         raise ValueError(
-            f"calibration: speeds {positive.speed} with asks {positive.ask},"
-            " expected pairs that rise from 0"
+            f"{where}: speed {positive.speed}, ask {positive.ask}: expected pairs that rise from 0"
         )
-    outer = np.array([-_BEYOND, _BEYOND])
-    slope = np.array([ask[0] / wanted[0], ask[-1] / wanted[-1]])
-    ends, end_asks = wanted[[0, -1]] + outer, ask[[0, -1]] + outer * slope
-    return (
-        np.concatenate([ends[:1], wanted, ends[1:]]),
-        np.concatenate([end_asks[:1], ask, end_asks[1:]]),
-    )
+    beyond = np.where(nodes < 0, ask[0] / wanted[0], ask[-1] / wanted[-1])
+    inside = np.interp(nodes, wanted, ask)
+    return inside + beyond * (nodes - clip(nodes, wanted[0], wanted[-1]))

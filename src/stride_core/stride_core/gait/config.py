@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from stride_core.config import param
 
 
+PATTERNS = ("trot", "walk", "pace", "bound")
+"""Names of the patterns; their order is the index in every array."""
+
+
 @dataclass(frozen=True)
 class Pattern:
     """One gait as phase offsets and a duty factor."""
@@ -15,6 +19,11 @@ class Pattern:
         doc="phase by which each leg leads, in leg order", min=0.0, max=1.0
     )
     duty: float = param(doc="share of the cycle in stance", min=0.3, max=0.95)
+    cycle_scale: float = param(1.0, doc="times the shape's cycle time", min=0.1, max=10.0)
+    inset: tuple[float, float] = param(
+        (0.0, 0.0), doc="feet nearer to the trunk's middle, along x and y", unit="m",
+        min=-0.2, max=0.2,
+    )
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,11 @@ class Shape:
     cycle_time: float = param(
         doc="duration of one gait cycle", unit="s", min=0.1, max=5.0, dynamic=True
     )
+    stance_length: float = param(
+        0.0, doc="feet further from the middle along x", unit="m", min=-0.2, max=0.2, dynamic=True
+    )
     stance_width: float = param(
-        doc="feet further out than the robot's stance", unit="m", min=-0.2, max=0.2, dynamic=True
+        0.0, doc="feet further from the middle along y", unit="m", min=-0.2, max=0.2, dynamic=True
     )
 
 
@@ -52,6 +64,7 @@ class ShapeRates:
     height: float = param(unit="m/s", min=0.001, max=2.0)
     step_height: float = param(unit="m/s", min=0.001, max=2.0)
     cycle_time: float = param(unit="s/s", min=0.001, max=100.0)
+    stance_length: float = param(unit="m/s", min=0.001, max=2.0)
     stance_width: float = param(unit="m/s", min=0.001, max=2.0)
 
 
@@ -73,23 +86,30 @@ class Limits:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Speed to ask of the feet for each speed of the trunk: knots of a line through the origin.
+    """Speed to ask of the feet for each speed of the trunk: knots of a line through the origin."""
 
-    Measured by ``./stride calibrate gait`` on flat ground with the preset and servo it names.
-    """
+    speed: tuple[float, ...] = param((1.0,), doc="reached, ascending", min=0.0, max=10.0)
+    ask: tuple[float, ...] = param((1.0,), doc="what to ask for it", min=0.0, max=10.0)
 
-    speed: tuple[float, ...] = param(doc="speed reached, ascending from 0", min=0.0, max=10.0)
-    ask: tuple[float, ...] = param(doc="speed to ask for it", min=0.0, max=10.0)
+
+@dataclass(frozen=True)
+class PatternCalibration:
+    """Of one pattern, for each way to move. The default asks for what is wanted."""
+
+    forward: Calibration = field(default_factory=Calibration)
+    backward: Calibration = field(default_factory=Calibration)
+    sideways: Calibration = field(default_factory=Calibration)
+    turn: Calibration = field(default_factory=Calibration)
 
 
 @dataclass(frozen=True)
 class Calibrations:
-    """One calibration for each way to move; forward and backward differ."""
+    """Measured on flat ground by ``./stride calibrate gait``, for a robot with one of its servos."""
 
-    forward: Calibration
-    backward: Calibration
-    sideways: Calibration
-    turn: Calibration
+    trot: PatternCalibration = field(default_factory=PatternCalibration)
+    walk: PatternCalibration = field(default_factory=PatternCalibration)
+    pace: PatternCalibration = field(default_factory=PatternCalibration)
+    bound: PatternCalibration = field(default_factory=PatternCalibration)
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,7 @@ class GaitConfig:
     shape: Shape = field()
     shape_rates: ShapeRates = field()
     limits: Limits = field()
-    calibration: Calibrations = field()
+    calibration: Calibrations = field(default_factory=Calibrations)
     command_timeout: float = param(
         0.5, doc="a cmd_vel older than this counts as zero", unit="s", min=0.01, max=60.0,
         dynamic=True,

@@ -15,12 +15,11 @@ import numpy as np
 
 from stride_core.arrays import BoolArray, FloatArray, IntArray, clip
 from stride_core.gait.calibration import SpeedMap
-from stride_core.gait.config import GaitConfig, Shape, ShapeRates
+from stride_core.gait.config import PATTERNS, GaitConfig, Shape, ShapeRates
 from stride_core.gait.limits import StrideLimits, stride_limits
 from stride_core.gait.trajectory import foot_path
 from stride_core.robot import RobotSpec
 
-PATTERNS = ("trot", "walk", "pace", "bound")
 STANDING_STILL = 1e-3
 """A command slower than this in every component [m/s, m/s, rad/s] is a command to stand."""
 
@@ -35,7 +34,7 @@ class GaitState(NamedTuple):
         phase: of the oscillator, ``(...)`` in [0, 1).
         walking: ``(...)``; a robot at rest has phase 0.
         command: ``(..., 3)`` vx [m/s], vy [m/s], wz [rad/s] followed now.
-        shape: ``(..., 4)`` height [m], step height [m], cycle time [s], stance width [m] now.
+        shape: ``(..., 5)`` now, in the order of ``Shape``.
         pattern: ``(...)`` index into ``PATTERNS``; changes at rest only.
     """
 
@@ -51,7 +50,7 @@ class GaitInputs(NamedTuple):
 
     Attributes:
         command: ``(..., 3)`` vx, vy, wz of the trunk in its own frame.
-        shape: ``(..., 4)`` as in ``GaitState``.
+        shape: ``(..., 5)`` as in ``GaitState``.
         pattern: ``(...)`` index into ``PATTERNS``.
         upright: ``(...)``; False asks to stop and sit down.
     """
@@ -85,13 +84,15 @@ class Gait:
     """A robot's gait with everything looked up once; build it with ``make_gait``."""
 
     stance: FloatArray  # (legs, 3) nominal feet in hip frames, z = 0
-    outward: FloatArray  # (legs,) +1 where out is +y
-    arm: FloatArray  # (legs, 2) from the trunk's origin to each nominal foot
+    outward: FloatArray  # (legs, 2) +1 where away from the trunk's middle is +x, +y
+    across: FloatArray  # (legs, 2) ẑ × arm, from the trunk's origin to each nominal foot [m]
     offsets: FloatArray  # (patterns, legs)
     duty: FloatArray  # (patterns,)
+    cycle_scale: FloatArray  # (patterns,)
+    inset: FloatArray  # (patterns, 2)
     speed_limit: FloatArray  # (3,)
     acceleration: FloatArray  # (3,)
-    shape_rates: FloatArray  # (4,)
+    shape_rates: FloatArray  # (5,)
     sit_height: float
     strides: StrideLimits
     speed_map: SpeedMap
@@ -103,7 +104,7 @@ class Gait:
             phase=np.zeros(lead),
             walking=np.zeros(lead, dtype=bool),
             command=np.zeros((*lead, 3)),
-            shape=np.array(inputs.shape, dtype=float),
+            shape=self._shape(inputs, inputs.pattern),
             pattern=inputs.pattern,
         )
 
@@ -115,16 +116,14 @@ class Gait:
         return state, self._feet(state, inputs)
 
     def _advance(self, state: GaitState, inputs: GaitInputs, dt: float) -> GaitState:
-        goal = inputs.shape.copy()
-        goal[..., 0] = np.where(inputs.upright, goal[..., 0], self.sit_height)
-        shape = _towards(state.shape, goal, self.shape_rates * dt)
-
         pattern = np.where(state.walking, state.pattern, inputs.pattern)
+        goal = self._shape(inputs, pattern)
+        shape = _towards(state.shape, goal, self.shape_rates * dt)
         wanted = (
             inputs.upright
             & (np.abs(inputs.command) > STANDING_STILL).any(axis=-1)
             & (pattern == inputs.pattern)
-            & (np.abs(shape[..., 0] - inputs.shape[..., 0]) < _READY_TO_WALK)
+            & (np.abs(shape - goal)[..., [0, 3, 4]] < _READY_TO_WALK).all(axis=-1)
         )
         asked = clip(inputs.command, -self.speed_limit, self.speed_limit)
         command = _towards(
@@ -140,12 +139,20 @@ class Gait:
             np.where(walking, phase % 1.0, 0.0), walking, command, shape, pattern
         )
 
+    def _shape(self, inputs: GaitInputs, pattern: IntArray) -> FloatArray:
+        """What the shape shall become: as asked, as the pattern bends it, or sitting."""
+        goal = inputs.shape.copy()
+        goal[..., 0] = np.where(inputs.upright, goal[..., 0], self.sit_height)
+        goal[..., 2] *= self.cycle_scale[pattern]
+        goal[..., 3:] -= self.inset[pattern]
+        return goal
+
     def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
         duty = self.duty[state.pattern]
-        height, lift, cycle, width = np.moveaxis(state.shape, -1, 0)
+        height, lift, cycle = state.shape[..., 0], state.shape[..., 1], state.shape[..., 2]
         phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
 
-        stride = self._strides(state.command, duty * cycle)
+        stride = self._strides(state, duty * cycle)
         longest = self.strides.longest(height, (1.0 - duty) * cycle)
         # the leg that asks for most decides for all, so that the direction stays
         excess = np.sqrt(np.square(stride / longest[..., None, :]).sum(axis=-1).max(axis=-1))
@@ -155,7 +162,7 @@ class Gait:
             phase, duty[..., None], stride * scale[..., None, None], lift[..., None]
         )
         feet = self.stance + path
-        feet[..., 1] += self.outward * width[..., None]
+        feet[..., :2] += self.outward * state.shape[..., None, 3:]
         feet[..., 2] -= height[..., None]
         clipped = (np.abs(inputs.command) > self.speed_limit).any(axis=-1)
         return GaitOutput(
@@ -166,10 +173,10 @@ class Gait:
             limited=(scale < 1.0) | clipped,
         )
 
-    def _strides(self, command: FloatArray, stance_time: FloatArray) -> FloatArray:
+    def _strides(self, state: GaitState, stance_time: FloatArray) -> FloatArray:
         """What each foot must travel in one stance: (v + ω × arm)·stance_time, (..., legs, 2)."""
-        velocity = self.speed_map(command)
-        turn = velocity[..., 2, None, None] * self.arm[..., ::-1] * (-1.0, 1.0)
+        velocity = self.speed_map(state.command, state.pattern)
+        turn = velocity[..., 2, None, None] * self.across
         return (velocity[..., None, :2] + turn) * stance_time[..., None, None]
 
 
@@ -187,21 +194,23 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
     heights = (sit_height, 1.2 * config.shape.height)
     return Gait(
         stance=stance,
-        outward=np.sign(spec.hips[:, 1]),
-        arm=(spec.hips + stance)[:, :2],
+        outward=np.sign(spec.hips[:, :2]),
+        across=(spec.hips + stance)[:, 1::-1] * (-1.0, 1.0),
         offsets=np.array([pattern.offsets for pattern in patterns]),
         duty=np.array([pattern.duty for pattern in patterns]),
+        cycle_scale=np.array([pattern.cycle_scale for pattern in patterns]),
+        inset=np.array([pattern.inset for pattern in patterns]),
         speed_limit=np.array(config.limits.speed),
         acceleration=np.array(config.limits.acceleration),
         shape_rates=shape_array(config.shape_rates),
         sit_height=sit_height,
         strides=stride_limits(spec, heights, config.limits.servo_share),
-        speed_map=SpeedMap.of(config.calibration),
+        speed_map=SpeedMap.of(config.calibration, np.array(config.limits.speed)),
     )
 
 
 def shape_array(shape: Shape | ShapeRates) -> FloatArray:
-    """Height, step height, cycle time, stance width as ``(4,)``, the order of ``GaitState.shape``."""
+    """As ``(5,)``: the order of ``GaitState.shape``."""
     return np.array(astuple(shape))
 
 

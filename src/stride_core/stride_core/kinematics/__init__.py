@@ -46,6 +46,4 @@ def make_kinematics(
     """
     if kind not in _KINDS:
         raise ConfigError(f"{where}: kinematics: {kind!r}: expected one of {', '.join(_KINDS)}")
-    return _KINDS[kind](
-        geometry, hips=hips, lower=lower, upper=upper, stance=stance, where=f"{where}: geometry"
-    )
+    return _KINDS[kind](geometry, hips=hips, lower=lower, upper=upper, stance=stance, where=where)

@@ -50,7 +50,7 @@ class FivebarKinematics:
             ValueError: the limits leave nothing to reach, or let an arm turn inside out.
         """
         if max(abs(lower[0]), abs(upper[0])) > 0.5 * math.pi:
-            raise ValueError("tilt: expected limits within ±1.5708")
+            raise ValueError(f"tilt: {lower[0]:g} to {upper[0]:g}: expected within ±1.5708")
         self.geometry = geometry
         self.workspace = FivebarWorkspace(geometry, lower[1:], upper[1:])
         self._side = side
@@ -75,12 +75,14 @@ class FivebarKinematics:
     ) -> FivebarKinematics:
         """Build from a robot's YAML; raises ConfigError. See `make_kinematics`."""
         if lower.shape != (len(hips), 3) or (np.ptp([lower, upper], axis=1) > 0.0).any():
-            raise ConfigError(f"{where}: expected three joints a leg, limits the same on every leg")
-        parsed = from_mapping(FivebarGeometry, geometry, where)
+            raise ConfigError(
+                f"{where}: joints: expected three a leg, limits the same on every leg"
+            )
+        parsed = from_mapping(FivebarGeometry, geometry, f"{where}: geometry")
         try:
             return cls(parsed, np.where(hips[:, 1] < 0.0, -1.0, 1.0), lower[0], upper[0], stance)
         except ValueError as error:
-            raise ConfigError(f"{where}: {error}") from None
+            raise ConfigError(f"{where}: joints: {error}") from None
 
     def forward(self, angles: FloatArray) -> FloatArray:
         """Return the feet (..., legs, 3) [m] of joint angles (..., legs, 3) [rad]."""

@@ -148,7 +148,7 @@ def make_boundary(g: FivebarGeometry, lower: FloatArray, upper: FloatArray) -> A
         for span in _kept_spans(g, circle, circles, lower, upper)
     ]
     if not kept:
-        raise ValueError("the joints' limits leave nothing to reach")
+        raise ValueError("the limits of the shoulders leave nothing to reach")
     arcs = Arcs(*map(np.array, zip(*kept, strict=True)))
     ends = np.concatenate([arcs.at(arcs.middle - arcs.half), arcs.at(arcs.middle + arcs.half)])
     if ends.imag.min() < 1e-6:

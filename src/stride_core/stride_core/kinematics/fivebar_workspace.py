@@ -19,8 +19,8 @@ from stride_core.kinematics.fivebar_plane import (
     within,
 )
 
-_LONGEST_PIECE = 0.3
-_NEWTON_STEPS = 6
+_LONGEST_PIECE = 0.2
+_NEWTON_STEPS = 4
 _TIE = 1e-12
 
 

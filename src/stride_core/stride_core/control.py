@@ -1,0 +1,158 @@
+"""The control law, whole: from a command to the motors in four lines.
+
+The nodes run these same functions one by one, each behind its topic; training and the tools run
+``Controller.tick`` for any number of robots at once. Both give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stride_core import safety
+from stride_core.arrays import BoolArray, FloatArray
+from stride_core.config import ConfigError, from_mapping
+from stride_core.gait import Gait, GaitConfig, GaitInputs, GaitOutput, GaitState, make_gait
+from stride_core.residual import add_residual
+from stride_core.robot import RobotSpec
+from stride_core.yaml_file import read_yaml
+
+
+class ControlState(NamedTuple):
+    """What the controller remembers."""
+
+    gait: GaitState
+    safety: safety.SafetyState
+
+
+class Sensed(NamedTuple):
+    """What the controller knows of the robot: one plant's reading at one stamp.
+
+    Attributes:
+        position: ``(..., joints)`` [rad].
+        up: ``(..., 3)`` the world's vertical in the trunk's frame.
+        time: ``(...)`` [s].
+    """
+
+    position: FloatArray
+    up: FloatArray
+    time: FloatArray
+
+
+class Control(NamedTuple):
+    """Everything that was decided in a tick.
+
+    Attributes:
+        gait: the nominal feet.
+        feet: ``(..., legs, 3)`` nominal + residual, in hip frames [m].
+        target: ``(..., joints)`` [rad].
+        decision: what the motors get.
+    """
+
+    gait: GaitOutput
+    feet: FloatArray
+    target: FloatArray
+    decision: safety.Decision
+
+
+@dataclass(frozen=True)
+class Controller:
+    """A robot's control law with its configuration; ``load_controller`` makes it from YAML."""
+
+    robot: RobotSpec
+    gait: Gait
+    gait_config: GaitConfig
+    safety: safety.SafetyConfig
+    residual_limit: float
+
+    def initial(self, inputs: GaitInputs) -> ControlState:
+        """At rest, motors off."""
+        lead = inputs.pattern.shape
+        return ControlState(
+            self.gait.initial(inputs), safety.initial(lead, len(self.robot.joints))
+        )
+
+    def tick(
+        self,
+        state: ControlState,
+        sensed: Sensed,
+        inputs: GaitInputs,
+        residual: FloatArray,
+        dt: float,
+        estop: BoolArray | bool = False,
+        reset: BoolArray | bool = False,
+    ) -> tuple[ControlState, Control]:
+        """One tick: final_foot = bezier + residual, through the kinematics, past the watchdog.
+
+        Args:
+            state: of the tick before.
+            sensed: the robot now.
+            inputs: what is asked of the gait.
+            residual: ``(..., legs, 3)`` [m].
+            dt: since the tick before [s]; 0 in the first.
+            estop, reset: ``(...)`` asked of the watchdog.
+        """
+        gait, nominal = self.gait.step(state.gait, inputs, dt)
+        feet = add_residual(nominal.feet, residual, self.residual_limit)
+        target = self.robot.joints_of(self.robot.kinematics.inverse(feet).angles)
+        guard, decision = safety.step(
+            self.safety, self._limits, state.safety,
+            safety.SafetyInputs(
+                target, sensed.time, sensed.position, sensed.up, sensed.time,
+                np.asarray(estop), np.asarray(reset),
+            ),
+            sensed.time,
+        )
+        return ControlState(gait, guard), Control(nominal, feet, target, decision)
+
+    @property
+    def _limits(self) -> safety.JointLimits:
+        return safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper)
+
+
+def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
+    """Read what the nodes read: the ROS parameters of gait, ik and safety.
+
+    Args:
+        robot: whose law it is.
+        params_files: YAML files in ROS format; a later one adds to those before it.
+
+    Raises:
+        ConfigError: one line.
+    """
+    where = ", ".join(map(str, params_files))
+    gait, ik, guard = (_parameters(params_files, node) for node in ("gait", "ik", "safety"))
+    config = from_mapping(GaitConfig, gait.get("gait"), f"{where}: gait")
+    return Controller(
+        robot=robot,
+        gait=make_gait(robot, config),
+        gait_config=config,
+        safety=from_mapping(safety.SafetyConfig, guard.get("safety"), f"{where}: safety"),
+        residual_limit=float(ik.get("residual_limit", 0.02)),
+    )
+
+
+def _parameters(params_files: Sequence[str | Path], node: str) -> dict[str, Any]:
+    """A node's parameters of several files, merged."""
+    merged: dict[str, Any] = {}
+    for path in params_files:
+        section = read_yaml(path).get(f"/**/{node}")
+        if isinstance(section, dict) and isinstance(section.get("ros__parameters"), dict):
+            merged = _merge(merged, section["ros__parameters"])
+    if not merged:
+        raise ConfigError(f"{', '.join(map(str, params_files))}: /**/{node}: missing")
+    return merged
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merge(below[key], value)
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+        else value
+        for key, value in above.items()
+    }
+    return {**below, **both}

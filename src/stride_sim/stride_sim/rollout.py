@@ -1,0 +1,52 @@
+"""Plant and controller in one loop, without topics: N robots at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from stride_core.arrays import FloatArray
+from stride_core.control import Control, Controller, ControlState, Sensed
+from stride_core.frames import gravity_in_body
+from stride_core.gait import GaitInputs
+
+from stride_sim.plant import Plant, Truth
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One tick of all robots: the truth at its stamp, and what the controller answered."""
+
+    truth: Truth
+    state: ControlState
+    control: Control
+
+
+def rollout(
+    plant: Plant,
+    controller: Controller,
+    inputs: GaitInputs,
+    ticks: int,
+    residual: FloatArray | None = None,
+) -> Iterator[Tick]:
+    """Walk from where the plant stands; the first tick is at its present stamp.
+
+    Args:
+        plant: N robots.
+        controller: of the same robot.
+        inputs: with leading dimension N, held throughout.
+        ticks: how many.
+        residual: ``(N, legs, 3)`` [m], held throughout; None is zero.
+    """
+    offset = np.zeros((plant.robots, len(plant.spec.legs), 3)) if residual is None else residual
+    state = controller.initial(inputs)
+    for number in range(ticks):
+        sensors = plant.sensors()
+        time = np.full(plant.robots, plant.tick * plant.period)
+        sensed = Sensed(sensors.position, -gravity_in_body(sensors.quaternion), time)
+        dt = plant.period if number else 0.0
+        state, control = controller.tick(state, sensed, inputs, offset, dt)
+        yield Tick(plant.truth(), state, control)
+        plant.command(control.decision.command, control.decision.powered)
+        plant.step()
