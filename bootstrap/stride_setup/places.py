@@ -58,6 +58,11 @@ class Places:
         return self.root / ".stride" / "lock"
 
     @property
+    def built(self) -> Path:
+        """Return the stamp of the built workspace."""
+        return self.root / ".stride" / "built"
+
+    @property
     def environment(self) -> Path:
         """Return the file with the variables that the built workspace needs."""
         return self.install / "stride_environment.json"

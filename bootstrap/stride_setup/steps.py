@@ -1,8 +1,7 @@
 """Steps of the set-up, each with a stamp that says what it was last done with.
 
-A stamp is written only after its step has succeeded and holds a digest of the step's inputs. It
-lies inside what the step makes, so that it vanishes together with it. So an interrupted set-up goes
-on where it stopped, and a changed input redoes its own step alone.
+A stamp is written only after its step has succeeded, and holds a digest of the step's inputs. So an
+interrupted set-up goes on where it stopped, and a changed input redoes its own step alone.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stride_setup.console import progress, say
+from stride_setup.tools import LOCK_HOLDERS
 
 
 @dataclass(frozen=True)
 class Step:
     """One step: `act` makes what `stamp` lies in, out of the inputs behind `digest`.
 
-    `intact` is asked too, for damage that a stamp does not show.
+    `intact` is asked too, for damage that a stamp does not show. Where the last try was cut off, by
+    a signal or a power cut, `mend` is called before `act` with the time at which that try began.
     """
 
     title: str
@@ -30,6 +31,12 @@ class Step:
     digest: str
     act: Callable[[], None]
     intact: Callable[[], bool] = lambda: True
+    mend: Callable[[float], None] = lambda begun: None
+
+    @property
+    def begun(self) -> Path:
+        """Return the file which is there from a try's begin to its end."""
+        return self.stamp.with_name(f"{self.stamp.name}.begun")
 
     def is_done(self) -> bool:
         """Tell whether the step was finished with these very inputs."""
@@ -78,17 +85,34 @@ def perform(steps: Sequence[Step]) -> int:
     for number, step in enumerate(steps, start=1):
         if step.is_done():
             continue
-        step.stamp.unlink(missing_ok=True)
         with progress(number, len(steps), step.title):
-            step.act()
-            write_atomically(step.stamp, step.digest)
+            attempt(step)
         done += 1
     return done
 
 
+def attempt(step: Step) -> None:
+    """Do one step, and leave a trace where it is cut off."""
+    step.stamp.unlink(missing_ok=True)
+    if step.begun.exists():
+        step.mend(step.begun.stat().st_mtime)
+    write_atomically(step.begun, "")
+    try:
+        step.act()
+    except Exception:
+        step.begun.unlink(missing_ok=True)
+        raise
+    write_atomically(step.stamp, step.digest)
+    step.begun.unlink(missing_ok=True)
+
+
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`; wait, and say so, while another process holds it."""
+    """Hold the lock file at `path`; wait, and say so, while another process holds it.
+
+    The programs that are started meanwhile inherit it (LOCK_HOLDERS), so that a killed bootstrap
+    whose pip still runs is waited for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as lock:
         try:
@@ -101,7 +125,9 @@ def exclusive(path: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        LOCK_HOLDERS.append(lock.fileno())
         try:
             yield
         finally:
+            LOCK_HOLDERS.remove(lock.fileno())
             lock.truncate(0)

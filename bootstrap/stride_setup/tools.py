@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stride_setup.console import SetupError
 
+LOCK_HOLDERS: list[int] = []  # open lock files, by number, that started programs inherit
 TAIL = 12  # lines of the log that are shown after a failure
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|name resolution|Network is unreachable"
@@ -74,6 +75,7 @@ def run_logged(
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=LOCK_HOLDERS,
         )
         try:
             status = process.wait()

@@ -1,16 +1,15 @@
-"""The colcon workspace: what its build depends on, the build, and the variables it wants set."""
+"""The colcon workspace: what its build depends on, and the build."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from stride_setup.console import SetupError
-from stride_setup.packages import WHEELS_READY, clean_environment
+from stride_setup.environment import base_environment, record_variables
+from stride_setup.packages import clean_environment
 from stride_setup.places import Places
 from stride_setup.steps import Step, digest, write_atomically
 from stride_setup.tools import run_logged
@@ -18,8 +17,11 @@ from stride_setup.tools import run_logged
 MANIFESTS = {"package.xml", "setup.py", "setup.cfg", "CMakeLists.txt"}
 INTERFACES = {".msg", ".srv", ".action"}
 SHARED = ("launch", "config", "policies")  # installed by stride_bringup
-SEARCH_PATHS = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH")
-REST = "the-rest"  # stands for a variable's former value while the workspace's own part is recorded
+SHEBANG_LIMIT = 127  # bytes that every Linux reads of a script's first line
+STAND_IN = b"""#!/bin/sh
+'''exec' "%s" "$0" "$@"
+' '''
+"""  # to Python a string, to sh a command
 
 
 def sources(root: Path) -> tuple[list[Path], list[Path]]:
@@ -58,12 +60,20 @@ def build_step(places: Places, wheels: str) -> Step:
         forget_other_origin(places, origin)
         colcon_build(places)
         remove_dangling_links(places.install)
+        mend_scripts(places.install)
         write_atomically(places.environment, json.dumps(record_variables(places), indent=1))
 
     files = [file for file in contents if file.exists()]
+    files += [Path(__file__), Path(__file__).with_name("environment.py")]  # they shape the build
     mark = digest(origin, wheels, files=files, names=names)
-    stamp = places.install / ".stride_built"
-    return Step("building the workspace", stamp, mark, act, places.environment.exists)
+
+    def intact() -> bool:
+        return places.environment.exists() and places.build.exists()
+
+    def mend(_: float) -> None:
+        shutil.rmtree(places.build, ignore_errors=True)  # it may hold half an object file
+
+    return Step("building the workspace", places.built, mark, act, intact, mend)
 
 
 def forget_other_origin(places: Places, origin: str) -> None:
@@ -96,55 +106,15 @@ def remove_dangling_links(folder: Path) -> None:
                 file.unlink()
 
 
-def record_variables(places: Places) -> dict[str, list[str]]:
-    """Return what the workspace's local_setup.bash puts before each search path."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COLCON_")}
-    env |= dict.fromkeys(SEARCH_PATHS, REST)
-    env["PATH"] = f"{REST}:{os.environ.get('PATH', os.defpath)}"
-    env["COLCON_PYTHON_EXECUTABLE"] = str(places.python)
-    script = 'source "$1" && exec env -0'
-    bash = shutil.which("bash")
-    if bash is None:
-        raise SetupError("missing on this system: bash", 2)
-    setup = places.install / "local_setup.bash"
-    answer = subprocess.run([bash, "-c", script, "bash", setup], env=env, capture_output=True)
-    if answer.returncode:
-        raise SetupError(f"{setup} fails: {answer.stderr.decode(errors='replace').strip()}")
-    lines = os.fsdecode(answer.stdout).split("\0")
-    after = dict(line.split("=", 1) for line in lines if "=" in line)
-    recorded = {}
-    for name in SEARCH_PATHS:
-        parts = after.get(name, REST).split(":")
-        recorded[name] = [part for part in parts[: parts.index(REST)] if part]
-    return recorded
+def mend_scripts(install: Path) -> None:
+    """Make the nodes' scripts start where the system cannot read their first line.
 
-
-def base_environment(places: Places, env: Mapping[str, str]) -> dict[str, str]:
-    """Return `env` with the virtual environment put first, and its ROS 2 where it has one."""
-    own: dict[str, list[str]] = {"PATH": [str(places.venv / "bin")]}
-    result = dict(env)
-    result["VIRTUAL_ENV"] = str(places.venv)
-    if not places.sourced:
-        own |= {"AMENT_PREFIX_PATH": [str(places.venv)], "CMAKE_PREFIX_PATH": [str(places.venv)]}
-        bundled = sorted(places.venv.glob("lib/python3*/site-packages/ros_*.libs"))
-        own["LD_LIBRARY_PATH"] = [str(places.venv / "lib"), *map(str, bundled)]
-        result[WHEELS_READY] = "1"
-    return prepend(result, own)
-
-
-def run_environment(places: Places, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which the built workspace runs."""
-    recorded = json.loads(places.environment.read_text(encoding="utf-8"))
-    result = prepend(base_environment(places, env), recorded)
-    result.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return result
-
-
-def prepend(env: Mapping[str, str], parts: Mapping[str, list[str]]) -> dict[str, str]:
-    """Return `env` with the parts put before its search paths, each folder once."""
-    result = dict(env)
-    for name, new in parts.items():
-        old = [part for part in result.get(name, "").split(":") if part]
-        if merged := [*new, *(part for part in old if part not in new)]:
-            result[name] = ":".join(merged)
-    return result
+    It cannot where the interpreter's path holds a space or is long; /bin/sh then stands in.
+    """
+    for script in install.glob("*/lib/*/*"):
+        if script.is_symlink() or not script.is_file():
+            continue
+        first, _, rest = script.read_bytes().partition(b"\n")
+        interpreter = first[2:].strip(b' "')
+        if first[:2] == b"#!" and (first[2:3] == b'"' or len(first) > SHEBANG_LIMIT):
+            script.write_bytes(STAND_IN % interpreter + rest)

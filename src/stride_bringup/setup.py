@@ -41,6 +41,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
+            "composed = stride_bringup.composed_main:main",
             "stride = stride_bringup.cli:main",
         ]
     },

@@ -1,30 +1,17 @@
 """The list of nodes: the one place that says what a run consists of.
 
-The launch files and the composed runner read it, and tests start the executables that it names.
+The launch files and the composed runner read it, tests start the executables that it names, and
+what it says of topics is compared with the running graph.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from stride_bringup.options import Options
-
-
-SUBSCRIBERS = {
-    "joint_states": 2,
-    "imu": 1,
-    "foot_targets": 1,
-    "joint_targets": 1,
-    "joint_commands": 1,
-    "safety_status": 0,
-    "odom": 0,
-    "foot_contacts": 0,
-    "/tf": 0,
-}
-"""How many nodes of the list listen to each topic of a tick: the first tick waits for them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +22,9 @@ class NodeSpec:
         name: in the graph; ``config/<robot>.yaml`` has its parameters under it.
         package, executable: what ``ros2 run`` starts.
         path: ``module:Class``, for the composed runner.
+        hears: topics it subscribes to.
+        tells: topics it publishes once a tick.
+        latches: topics it publishes when they change, for late listeners too.
         parameters: on top of those of the YAML.
         alone: never composed: it must not share the control loop's process.
     """
@@ -43,67 +33,104 @@ class NodeSpec:
     package: str
     executable: str
     path: str
+    hears: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
+    latches: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
 
 
 def sim_nodes(options: Options) -> list[NodeSpec]:
-    """The simulated robot: plant, gait, ik, safety, and whoever watches."""
-    common = {"robot": options.robot, "servo": options.servo}
+    """The simulated robot: gait, ik, safety, whoever watches, and the plant."""
+    robot = {"robot": options.robot, "servo": options.servo}
+    pattern = {"gait.pattern": options.gait} if options.gait else {}
     nodes = [
         NodeSpec(
             "gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode",
-            common
-            | {"initial_command": list(options.command), "stamped_cmd_vel": options.stamped_cmd_vel}
-            | ({"gait.pattern": options.gait} if options.gait else {}),
+            hears=("joint_states", "cmd_vel"),
+            tells=("foot_targets",),
+            parameters=robot | pattern | {
+                "initial_command": list(map(float, options.command)),
+                "stamped_cmd_vel": options.stamped_cmd_vel,
+            },
         ),
-        NodeSpec("ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode", common),
+        NodeSpec(
+            "ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode",
+            hears=("foot_targets", "residual"),
+            tells=("joint_targets",),
+            parameters=robot,
+        ),
         NodeSpec(
             "safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode",
-            common | {"watch_plant": False},
+            hears=("joint_states", "imu", "joint_targets"),
+            tells=("joint_commands", "safety_status"),
+            parameters=robot | {"watch_plant": False},
         ),
     ]
     if options.record:
         nodes.append(
             NodeSpec(
                 "recorder", "stride_operator", "recorder_node",
-                "stride_operator.recorder_node:RecorderNode", {"output": options.record},
+                "stride_operator.recorder_node:RecorderNode",
+                hears=(EVERYTHING,),
+                parameters={"output": options.record},
             )
         )
     if not options.headless and not options.window:
         nodes.append(
             NodeSpec(
                 "viewer", "stride_operator", "viewer_node",
-                "stride_operator.viewer_node:ViewerNode", alone=True,
+                "stride_operator.viewer_node:ViewerNode",
+                alone=True,
             )
         )
-    # The plant comes last: it starts the first tick as soon as those before it are there.
-    nodes.append(_sim(options, common))
-    return nodes
+    # The plant comes last: it starts the first tick as soon as those before it listen.
+    return [*nodes, _sim(options, nodes)]
 
 
-def _sim(options: Options, common: dict[str, Any]) -> NodeSpec:
-    recorders = int(bool(options.record))
-    wait_for = [f"{topic}={count + recorders}" for topic, count in SUBSCRIBERS.items()]
-    parameters = common | {
-        "plant.rate_hz": options.rate,
-        "terrain": options.terrain,
-        "difficulty": options.difficulty,
-        "terrain_seed": options.terrain_seed,
-        "seed": options.seed,
-        "lockstep": options.lockstep,
-        "realtime_factor": options.realtime_factor,
-        "stop_after": options.seconds,
-        "camera_rate": options.camera_rate,
-        "film": options.film,
-        "window": options.window,
-        "live": options.live,
-        "summary": options.summary,
-        "wait_for": wait_for,
-    }
-    if options.terrain_size:
-        parameters["terrain_size"] = list(options.terrain_size)
-    return NodeSpec("sim", "stride_sim", "sim_node", "stride_sim.sim_node:SimNode", parameters)
+EVERYTHING = "*"
+_PLANT_TELLS = ("/clock", "/tf", "odom", "foot_contacts", "imu", "joint_states")
+
+
+def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
+    return NodeSpec(
+        "sim", "stride_sim", "sim_node", "stride_sim.sim_node:SimNode",
+        hears=("joint_commands",),
+        tells=_PLANT_TELLS,
+        latches=("/tf_static", "robot_description", "terrain"),
+        parameters={
+            "robot": options.robot,
+            "servo": options.servo,
+            "plant.rate_hz": options.rate,
+            "terrain": options.terrain,
+            "difficulty": options.difficulty,
+            "terrain_seed": options.terrain_seed,
+            "seed": options.seed,
+            "lockstep": options.lockstep,
+            "realtime_factor": options.realtime_factor,
+            "stop_after": options.seconds,
+            "camera_rate": options.camera_rate,
+            "film": options.film,
+            "window": options.window,
+            "live": options.live,
+            "summary": options.summary,
+            "wait_for": listeners(others),
+        } | ({"terrain_size": list(options.terrain_size)} if options.terrain_size else {}),
+    )
+
+
+def listeners(others: Sequence[NodeSpec]) -> list[str]:
+    """``topic=subscribers`` of every topic of a tick: what must listen before the first one.
+
+    Args:
+        others: the nodes of the list but the plant itself.
+    """
+    inside = [node for node in others if not node.alone]
+    topics = [*_PLANT_TELLS, *(topic for node in inside for topic in node.tells)]
+    everything = sum(EVERYTHING in node.hears for node in inside)
+    return [
+        f"{topic}={sum(topic in node.hears for node in inside) + everything}" for topic in topics
+    ]
 
 
 def ros_arguments(node: NodeSpec, options: Options) -> list[str]:
@@ -113,6 +140,22 @@ def ros_arguments(node: NodeSpec, options: Options) -> list[str]:
         arguments += ["--params-file", str(path)]
     for name, value in node.parameters.items():
         arguments += ["-p", f"{name}:={json.dumps(value)}"]
+    for rule in options.remap:
+        if rule.partition(":=")[0] in (*node.hears, *node.tells, *node.latches):
+            arguments += ["-r", rule]
     if options.namespace:
         arguments += ["-r", f"__ns:=/{options.namespace.strip('/')}"]
     return arguments
+
+
+def check_remappings(nodes: Sequence[NodeSpec], options: Options) -> None:
+    """Refuse a rule for a topic that no node has: ROS itself would ignore it.
+
+    Raises:
+        ValueError: one line.
+    """
+    known = sorted({t for n in nodes for t in (*n.hears, *n.tells, *n.latches)} - {EVERYTHING})
+    for rule in options.remap:
+        topic, arrow, to = rule.partition(":=")
+        if not arrow or not to or topic not in known:
+            raise ValueError(f"remap: {rule!r}: expected TOPIC:=NAME with one of {', '.join(known)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Options:
     summary: str = ""
     camera_rate: float = 0.0
     stamped_cmd_vel: bool = False
+    remap: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot run, before anything starts.
@@ -63,6 +65,8 @@ class Options:
         _choice("policy", self.policy, ("none",))
         if not self.terrain.endswith(".png"):
             _choice("terrain", self.terrain, (*terrain_names(), "FILE.png"))
+        if not _NAMESPACE.fullmatch(self.namespace):
+            raise ValueError(f"namespace: {self.namespace!r}: expected a ROS name, as in left/dog")
         if self.difficulty > 1.0:
             raise ValueError(f"difficulty: {self.difficulty:g}: expected a number from 0 to 1")
 
@@ -116,6 +120,9 @@ def _share() -> Path:
 
 
 OPTION_NAMES = tuple(field.name for field in fields(Options))
+
+
+_NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 
 
 def _check(name: str, value: float) -> None:

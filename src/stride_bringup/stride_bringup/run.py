@@ -16,7 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from stride_control.executor import StopFlag, spin
 
 from stride_bringup.composed import make_nodes
-from stride_bringup.graph import sim_nodes
+from stride_bringup.graph import check_remappings, sim_nodes
 from stride_bringup.options import Options
 from stride_bringup.processes import Children
 
@@ -40,6 +40,7 @@ def run(options: Options, processes: bool = False) -> Result:
     Raises:
         ValueError, OSError: a node cannot be made; one line.
     """
+    check_remappings(sim_nodes(options), options)
     with tempfile.TemporaryDirectory(prefix="stride-") as folder:
         summary = Path(options.summary or f"{folder}/summary.json")
         options = dataclasses.replace(options, summary=str(summary))

@@ -6,6 +6,7 @@ not return on SIGTERM in Jazzy's rclpy 7.1, so the loop over ``spin_once`` stand
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from stride_control.remapping import check_remappings
 
 _WAKE_S = 0.2
 """How often the loop looks whether it should stop when no event comes."""
@@ -37,14 +40,18 @@ class StopFlag:
 
 
 def spin(nodes: Sequence[Node], stop: StopFlag | None = None) -> None:
-    """Run callbacks until a node is ``done``, a signal or a shutdown of the context."""
+    """Run callbacks until a node says it is ``done``, a signal comes or the context shuts down."""
     executor = EventsExecutor()
     for node in nodes:
         executor.add_node(node)
+    # What was made so far lives as long as the process: out of the garbage collector's sight, or its
+    # full passes would cost a tick 10 ms now and then.
+    gc.collect()
+    gc.freeze()
+    finishing = [node for node in nodes if hasattr(node, "done")]
+    flag = stop or StopFlag()
     try:
-        while rclpy.ok() and not (stop and stop.signum):
-            if any(getattr(node, "done", False) for node in nodes):
-                break
+        while not flag.signum and not any(node.done for node in finishing):
             executor.spin_once(timeout_sec=_WAKE_S)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -52,7 +59,7 @@ def spin(nodes: Sequence[Node], stop: StopFlag | None = None) -> None:
         executor.shutdown()
 
 
-def run(make_nodes: Callable[[], Sequence[Node]], args: Sequence[str] | None = None) -> int:
+def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     """``main`` of every executable: initialise, make the nodes, spin, destroy.
 
     A ``ValueError`` or ``OSError`` while the nodes are made is the user's to mend: it is printed as
@@ -60,14 +67,15 @@ def run(make_nodes: Callable[[], Sequence[Node]], args: Sequence[str] | None = N
     """
     stop = StopFlag()
     stop.install()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     nodes: Sequence[Node] = ()
     try:
         nodes = make_nodes()
+        check_remappings(nodes, sys.argv)
         spin(nodes, stop=stop)
         return 0
     except (ValueError, OSError) as error:
-        print(f"{sys.argv[0].rsplit('/', 1)[-1]}: {error}", file=sys.stderr)
+        print(f"stride: {error}", file=sys.stderr)
         return 2
     finally:
         for node in nodes:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from stride_core.residual import add_residual
 from stride_msgs.msg import FootTargets, Residual
@@ -34,7 +35,10 @@ class IkNode(StrideNode[IkNodeConfig]):
         self._targets = self.create_publisher(JointState, "joint_targets", TICK_QOS)
         self.create_subscription(FootTargets, "foot_targets", self.timed(self._on_feet), TICK_QOS)
         self.create_subscription(Residual, "residual", self.timed(self._on_residual), TICK_QOS)
-        self._deadline = self.create_timer(self.config.residual_deadline, self._on_deadline)
+        # In lockstep a simulated clock stands still while the tick waits.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        period = self.config.residual_deadline
+        self._deadline = self.create_timer(period, self._on_deadline, clock=steady)
         self._deadline.cancel()
         self.counts.update(unreachable=0, residual_late=0)
 

@@ -33,10 +33,7 @@ class StrideNode(Node, Generic[Config]):
         config: the validated parameters.
         robot: the robot they name.
         counts: named counters, shown in ``diagnostics``.
-        done: the node has finished by itself, and its process ends.
     """
-
-    done = False
 
     def __init__(self, name: str, config_class: type[Config], **kwargs: Any) -> None:
         super().__init__(name, **kwargs)

@@ -34,6 +34,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         never, unknown = -np.inf, np.full(joints, np.nan)
         self._target, self._target_s = unknown, never
         self._position, self._position_s = unknown, never
+        self._first_s: float | None = None
         self._up, self._imu_s = np.full(3, np.nan), never
         self._waiting_ns: int | None = None
         self._state_ns = 0
@@ -66,7 +67,12 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._state_ns = stamp_ns(message.header.stamp)
         self._position, self._position_s = position, self._state_ns / NANOSECONDS
         self._heard_ns = self._steady.now().nanoseconds
-        overdue = self._position_s - self._target_s > self.config.safety.target_timeout
+        if self._first_s is None:
+            self._first_s = self._position_s
+        # The first target is due a timeout after the first state: a decision before it would be
+        # this tick's answer, and the plant would go on without the target.
+        fed_s = max(self._target_s, self._first_s)
+        overdue = self._position_s - fed_s > self.config.safety.target_timeout
         if self._waiting_ns == self._state_ns or overdue:
             self._decide(self._position_s)
 

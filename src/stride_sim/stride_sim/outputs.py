@@ -74,8 +74,8 @@ class Outputs:
         message.height.frombytes(ground.heights.astype(np.float32).tobytes())
         self._terrain.publish(message)
 
-    def publish_tick(self, sensors: Sensors, truth: Truth, nanoseconds: int) -> None:
-        """Everything of one tick; ``joint_states`` comes last, since it starts the tick."""
+    def publish_surroundings(self, sensors: Sensors, truth: Truth, nanoseconds: int) -> None:
+        """Everything of a tick but what starts it."""
         stamp = to_stamp(nanoseconds)
         self._clock_message.clock = stamp
         self._clock.publish(self._clock_message)
@@ -88,8 +88,11 @@ class Outputs:
             message.force = doubles(truth.foot_force[0])
             self._contacts.publish(message)
         self._publish_imu(sensors, stamp)
+
+    def publish_joints(self, sensors: Sensors, nanoseconds: int) -> None:
+        """``joint_states``, which starts the tick."""
         joints = self._joint_message
-        joints.header.stamp = stamp
+        joints.header.stamp = to_stamp(nanoseconds)
         joints.position = doubles(sensors.position[0])
         joints.velocity = doubles(sensors.velocity[0])
         joints.effort = doubles(sensors.effort[0])

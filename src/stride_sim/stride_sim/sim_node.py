@@ -22,10 +22,11 @@ from stride_control.messages import NANOSECONDS, Rows, stamp_ns, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_msgs.srv import ResetSimulation, StepSimulation
 
+from stride_sim.exclusive import hold
 from stride_sim.onlookers import Onlookers
 from stride_sim.outputs import Outputs
 from stride_sim.pacing import Pacer
-from stride_sim.plant import Plant
+from stride_sim.plant import Plant, Truth
 from stride_sim.sim_config import SimConfig
 from stride_sim.statistics import RunStatistics
 from stride_sim.terrain import TerrainConfig
@@ -42,6 +43,7 @@ class SimNode(StrideNode[SimConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("sim", SimConfig, **kwargs)
         config = self.config
+        self._lock = hold(self.get_namespace())
         size = tuple(config.terrain_size) or None
         terrain = TerrainConfig(config.terrain, config.difficulty, config.terrain_seed, size)
         self.plant = Plant(self.robot, config.plant, terrain)
@@ -115,8 +117,13 @@ class SimNode(StrideNode[SimConfig]):
             self.outputs.publish_transforms(self.plant.robot_data(), now_ns)
         self._onlookers.look(now_ns, self.statistics)
         self._answer = None
+        self._publish(truth)
+
+    def _publish(self, truth: Truth) -> None:
+        sensors = self.plant.sensors()
+        self.outputs.publish_surroundings(sensors, truth, self._now_ns)
         self._published_at = perf_counter_ns()
-        self.outputs.publish_tick(self.plant.sensors(), truth, now_ns)
+        self.outputs.publish_joints(sensors, self._now_ns)
 
     def _on_command(self, command: JointState) -> None:
         stamp = stamp_ns(command.header.stamp)
@@ -170,9 +177,7 @@ class SimNode(StrideNode[SimConfig]):
     def _retry_if_silent(self) -> None:
         if (perf_counter_ns() - self._published_at) * 1e-9 > _RETRY_S and self._answer is None:
             self.counts["ticks_repeated"] = self.counts.get("ticks_repeated", 0) + 1
-            truth = self.plant.truth()
-            self._published_at = perf_counter_ns()
-            self.outputs.publish_tick(self.plant.sensors(), truth, self._now_ns)
+            self._publish(self.plant.truth())
 
     # --- services -------------------------------------------------------------------------------
 
@@ -254,6 +259,7 @@ class SimNode(StrideNode[SimConfig]):
     def destroy_node(self) -> None:
         """Whatever ends the process, the run's figures are kept."""
         self.finish()
+        self._lock.close()
         super().destroy_node()
 
 

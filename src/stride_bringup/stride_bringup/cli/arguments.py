@@ -13,6 +13,11 @@ USAGE_ERROR = 2
 class Parser(argparse.ArgumentParser):
     """Answers a mistake with one line and exit status 2."""
 
+    @property
+    def options(self) -> list[argparse.Action]:
+        """What was added, for others who take the same options: launch files."""
+        return [action for action in self._actions if action.dest != "help"]
+
     def error(self, message: str) -> NoReturn:
         """Print and exit."""
         print(f"{self.prog}: {message}; {self.prog} --help shows what there is", file=sys.stderr)

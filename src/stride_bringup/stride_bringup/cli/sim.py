@@ -36,7 +36,7 @@ def parser() -> Parser:
     add("--terrain", default="flat", metavar="NAME|FILE.png", help="flat rough slope stairs steps waves")
     add("--terrain-size", type=size, default=(), metavar="X,Y,Z", help="of a FILE.png [m]")
     add("--difficulty", type=number(0, 1), default=0.5, metavar="D", help="of the terrain, 0 to 1")
-    add("--terrain-seed", type=whole(), default=0, metavar="N")
+    add("--terrain-seed", type=whole(), default=0, metavar="N", help="of the ground's shape")
     add("--seed", type=whole(), default=0, metavar="N", help="of the sensors' noise")
     add("--vx", type=number(), default=0.0, help="forward [m/s]; until the first cmd_vel")
     add("--vy", type=number(), default=0.0, help="left [m/s]")
@@ -53,6 +53,7 @@ def parser() -> Parser:
     add("--processes", action="store_true", help="a process for each node")
     add("--record", default="", metavar="DIR", help="write a rosbag2 folder (MCAP)")
     add("--namespace", default="", metavar="NS", help="of all nodes: two robots side by side")
+    add("--remap", action="append", default=[], metavar="TOPIC:=NAME", help="may be repeated")
     add("--config", default="", metavar="FILE", help="ROS parameters instead of config/<robot>.yaml")
     add("--json", action="store_true", help="figures as one JSON object on the last line")
     return made
@@ -62,19 +63,31 @@ def main(arguments: Sequence[str]) -> int:
     """Run; 0 when the robot stayed up, 3 when it fell, 2 for what cannot run, 1 for a failure."""
     given = parser().parse_args(arguments)
     from stride_bringup.options import Options
-    from stride_bringup.run import run
 
     try:
         options = Options(**_options(given))
-        result = run(options, given.processes)
     except (ValueError, OSError) as error:
         print(f"./stride sim: {error}", file=sys.stderr)
         return USAGE_ERROR
+    return carry_out(options, given.processes, given.json)
+
+
+def carry_out(
+    options: Any, processes: bool = False, as_json: bool = False, command: str = "./stride sim"
+) -> int:
+    """Run, and print the figures; the exit status of ``main``."""
+    from stride_bringup.run import run
+
+    try:
+        result = run(options, processes)
+    except (ValueError, OSError) as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return USAGE_ERROR
     if result.figures is None:
-        print(f"./stride sim: {result.failure or 'stopped before the first tick'}", file=sys.stderr)
+        print(f"{command}: {result.failure or 'stopped before the first tick'}", file=sys.stderr)
         return FAILED if result.failure else 0
-    report = _report(given, options, result.figures)
-    print(json.dumps(report) if given.json else _table(report))
+    report = _report(options, result.figures)
+    print(json.dumps(report) if as_json else _table(report))
     if result.failure:
         return FAILED
     return FELL if report["falls"] else 0
@@ -84,21 +97,22 @@ def _options(given: Namespace) -> dict[str, Any]:
     fields = vars(given).copy()
     as_json, _ = fields.pop("json"), fields.pop("processes")
     fields["command"] = (fields.pop("vx"), fields.pop("vy"), fields.pop("wz"))
+    fields["remap"] = tuple(fields["remap"])
     fields["live"] = not as_json
     return fields
 
 
-def _report(given: Namespace, options: Any, figures: dict[str, Any]) -> dict[str, Any]:
+def _report(options: Any, figures: dict[str, Any]) -> dict[str, Any]:
     return {
-        "robot": given.robot,
+        "robot": options.robot,
         "servo": options.servo_name,
-        "terrain": given.terrain,
-        "difficulty": given.difficulty,
+        "terrain": options.terrain,
+        "difficulty": options.difficulty,
         "gait": options.gait_name,
-        "policy": given.policy,
-        "rate_hz": given.rate,
+        "policy": options.policy,
+        "rate_hz": options.rate,
         **figures,
-        "bag": given.record or None,
+        "bag": options.record or None,
     }
 
 

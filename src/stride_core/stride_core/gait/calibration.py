@@ -55,12 +55,13 @@ class SpeedMap:
         """Speed to ask for, ``(..., 3)``, for the speed wanted, ``(..., 3)``, in a pattern."""
         row = wanted * self.per_node + _HALF
         low = clip(row, 0.0, 2.0 * _HALF - 1.0).astype(np.intp)
-        which = (pattern[..., None], _COMPONENTS)
-        below = self.table[(*which, low)]
-        return below + (row - low) * (self.table[(*which, low + 1)] - below)
+        place = low + (_ROWS + 3 * _NODES * pattern[..., None])
+        below = self.table.take(place)
+        return below + (row - low) * (self.table.take(place + 1) - below)
 
 
-_COMPONENTS = np.arange(3)
+_NODES = 2 * _HALF + 1
+_ROWS = _NODES * np.arange(3)
 
 
 def _ask(

@@ -14,7 +14,8 @@ from stride_core.arrays import FloatArray, clip
 from stride_core.robot import RobotSpec
 
 _HEIGHTS = 33
-_STRIDES = 257
+_LONGEST_HALF = 0.5
+_BISECTIONS = 14
 _REACH_MARGIN = 0.002
 """A stride keeps this far [m] from the edge of the workspace, so that a residual has room."""
 
@@ -74,15 +75,16 @@ def stride_limits(spec: RobotSpec, heights: tuple[float, float], servo_share: fl
 
 def _reach(spec: RobotSpec, feet: FloatArray, axis: int) -> FloatArray:
     """Longest stride along one axis whose two ends every leg reaches, ``(heights,)``."""
-    half = np.linspace(0.0, 0.5, _STRIDES)
-    ends = np.repeat(feet[None, :, None], _STRIDES, axis=2).repeat(2, axis=0)
-    ends[0, ..., axis] += half[:, None]
-    ends[1, ..., axis] -= half[:, None]
-    solution = spec.kinematics.inverse(ends)
-    good = (solution.reachable & (solution.margin > _REACH_MARGIN)).all(axis=(0, -1))
-    # the first stride that fails bounds all the longer ones
-    count = np.where(good.all(axis=-1), _STRIDES, np.argmin(good, axis=-1))
-    return 2.0 * half[np.maximum(count - 1, 0)]
+    reached, missed = np.zeros(len(feet)), np.full(len(feet), _LONGEST_HALF)
+    for _ in range(_BISECTIONS):
+        half = 0.5 * (reached + missed)
+        ends = np.stack([feet, feet])
+        ends[0, ..., axis] += half[:, None]
+        ends[1, ..., axis] -= half[:, None]
+        solution = spec.kinematics.inverse(ends)
+        good = (solution.reachable & (solution.margin > _REACH_MARGIN)).all(axis=(0, -1))
+        reached, missed = np.where(good, half, reached), np.where(good, missed, half)
+    return 2.0 * reached
 
 
 def _lever(spec: RobotSpec, feet: FloatArray) -> FloatArray:

@@ -24,7 +24,9 @@ STANDING_STILL = 1e-3
 """A command slower than this in every component [m/s, m/s, rad/s] is a command to stand."""
 
 _READY_TO_WALK = 0.005
-"""Walking starts when the body is this close [m] to its height."""
+"""Walking starts when height, length and width of the stance are this close [m] to their goal."""
+
+_POSTURE = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
 
 
 class GaitState(NamedTuple):
@@ -36,6 +38,9 @@ class GaitState(NamedTuple):
         command: ``(..., 3)`` vx [m/s], vy [m/s], wz [rad/s] followed now.
         shape: ``(..., 5)`` now, in the order of ``Shape``.
         pattern: ``(...)`` index into ``PATTERNS``; changes at rest only.
+        stride: ``(..., legs, 2)`` what each foot travels in a stance [m]: a function of command,
+            shape and pattern, kept while these rest.
+        scale: ``(...)`` in (0, 1], what the limits left of the command; likewise.
     """
 
     phase: FloatArray
@@ -43,6 +48,8 @@ class GaitState(NamedTuple):
     command: FloatArray
     shape: FloatArray
     pattern: IntArray
+    stride: FloatArray
+    scale: FloatArray
 
 
 class GaitInputs(NamedTuple):
@@ -106,6 +113,8 @@ class Gait:
             command=np.zeros((*lead, 3)),
             shape=self._shape(inputs, inputs.pattern),
             pattern=inputs.pattern,
+            stride=np.zeros((*lead, *self.across.shape)),
+            scale=np.ones(lead),
         )
 
     def step(
@@ -116,68 +125,73 @@ class Gait:
         return state, self._feet(state, inputs)
 
     def _advance(self, state: GaitState, inputs: GaitInputs, dt: float) -> GaitState:
-        pattern = np.where(state.walking, state.pattern, inputs.pattern)
+        # Flags multiply where np.where would choose: a fifth of its cost for one robot.
+        pattern = inputs.pattern + state.walking * (state.pattern - inputs.pattern)
         goal = self._shape(inputs, pattern)
         shape = _towards(state.shape, goal, self.shape_rates * dt)
         wanted = (
             inputs.upright
-            & (np.abs(inputs.command) > STANDING_STILL).any(axis=-1)
+            & (np.abs(inputs.command).max(axis=-1) > STANDING_STILL)
             & (pattern == inputs.pattern)
-            & (np.abs(shape - goal)[..., [0, 3, 4]] < _READY_TO_WALK).all(axis=-1)
+            & ((np.abs(shape - goal) * _POSTURE).max(axis=-1) < _READY_TO_WALK)
         )
-        asked = clip(inputs.command, -self.speed_limit, self.speed_limit)
-        command = _towards(
-            state.command, np.where(wanted[..., None], asked, 0.0), self.acceleration * dt
-        )
+        asked = clip(inputs.command, -self.speed_limit, self.speed_limit) * wanted[..., None]
+        command = _towards(state.command, asked, self.acceleration * dt)
 
-        phase = state.phase + np.where(state.walking, dt / shape[..., 2], 0.0)
+        phase = state.phase + state.walking * (dt / shape[..., 2])
         # At the end of a cycle every foot is on the ground: the place to stop, once the strides
         # have shrunk to nothing.
         stops = (phase >= 1.0) & ~wanted & ~command.any(axis=-1)
         walking = (state.walking | wanted) & ~stops
+        stride, scale = state.stride, state.scale
+        if command is not state.command or shape is not state.shape:
+            stride, scale = self._strides(command, shape, pattern)
         return GaitState(
-            np.where(walking, phase % 1.0, 0.0), walking, command, shape, pattern
+            walking * (phase % 1.0), walking, command, shape, pattern, stride, scale
         )
 
     def _shape(self, inputs: GaitInputs, pattern: IntArray) -> FloatArray:
         """What the shape shall become: as asked, as the pattern bends it, or sitting."""
         goal = inputs.shape.copy()
-        goal[..., 0] = np.where(inputs.upright, goal[..., 0], self.sit_height)
+        goal[..., 0] = self.sit_height + inputs.upright * (goal[..., 0] - self.sit_height)
         goal[..., 2] *= self.cycle_scale[pattern]
         goal[..., 3:] -= self.inset[pattern]
         return goal
 
-    def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
-        duty = self.duty[state.pattern]
-        height, lift, cycle = state.shape[..., 0], state.shape[..., 1], state.shape[..., 2]
-        phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
+    def _strides(
+        self, command: FloatArray, shape: FloatArray, pattern: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What each foot must travel in one stance, (v + ω × arm)·stance_time, within the limits.
 
-        stride = self._strides(state, duty * cycle)
-        longest = self.strides.longest(height, (1.0 - duty) * cycle)
+        Returns strides ``(..., legs, 2)`` [m] and the scale ``(...)`` that the limits put on them.
+        """
+        duty, cycle = self.duty[pattern], shape[..., 2]
+        velocity = self.speed_map(command, pattern)
+        across = velocity[..., 2, None, None] * self.across
+        stride = (velocity[..., None, :2] + across) * (duty * cycle)[..., None, None]
+        longest = self.strides.longest(shape[..., 0], (1.0 - duty) * cycle)
+        share = stride / longest[..., None, :]
         # the leg that asks for most decides for all, so that the direction stays
-        excess = np.sqrt(np.square(stride / longest[..., None, :]).sum(axis=-1).max(axis=-1))
-        scale = 1.0 / np.maximum(excess, 1.0)
-        lift = np.where(state.walking, lift, 0.0)
+        scale = 1.0 / np.maximum(np.hypot(share[..., 0], share[..., 1]).max(axis=-1), 1.0)
+        return stride * scale[..., None, None], scale
+
+    def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
+        shape, walking = state.shape, state.walking[..., None]
+        phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
         path, swing = foot_path(
-            phase, duty[..., None], stride * scale[..., None, None], lift[..., None]
+            phase, self.duty[state.pattern][..., None], state.stride, shape[..., 1:2] * walking
         )
         feet = self.stance + path
-        feet[..., :2] += self.outward * state.shape[..., None, 3:]
-        feet[..., 2] -= height[..., None]
-        clipped = (np.abs(inputs.command) > self.speed_limit).any(axis=-1)
+        feet[..., :2] += self.outward * shape[..., None, 3:]
+        feet[..., 2] -= shape[..., :1]
         return GaitOutput(
             feet=feet,
             phase=phase,
-            swing=swing & state.walking[..., None],
-            command=state.command * scale[..., None],
-            limited=(scale < 1.0) | clipped,
+            swing=swing & walking,
+            command=state.command * state.scale[..., None],
+            limited=(state.scale < 1.0)
+            | (np.abs(inputs.command) > self.speed_limit).any(axis=-1),
         )
-
-    def _strides(self, state: GaitState, stance_time: FloatArray) -> FloatArray:
-        """What each foot must travel in one stance: (v + ω × arm)·stance_time, (..., legs, 2)."""
-        velocity = self.speed_map(state.command, state.pattern)
-        turn = velocity[..., 2, None, None] * self.across
-        return (velocity[..., None, :2] + turn) * stance_time[..., None, None]
 
 
 def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
@@ -215,8 +229,9 @@ def shape_array(shape: Shape | ShapeRates) -> FloatArray:
 
 
 def _towards(value: FloatArray, goal: FloatArray, most: FloatArray) -> FloatArray:
-    """Move towards the goal by at most ``most``."""
-    return value + clip(goal - value, -most, most)
+    """Move towards the goal by at most ``most``; the very same array when all have arrived."""
+    rest = goal - value
+    return value + clip(rest, -most, most) if rest.any() else value
 
 
 def _check_pattern(name: str, offsets: tuple[float, ...], duty: float, legs: int) -> None:

@@ -31,16 +31,16 @@ def foot_path(
     Returns:
         displacement ``(..., legs, 3)`` [m] and swing flags ``(..., legs)``.
     """
-    swing = phase >= duty
-    # u is 0 throughout stance and s is 1 throughout swing, so that no branch is needed below.
-    u = np.maximum(phase - duty, 0.0) / (1.0 - duty)
+    past = phase - duty
+    swing = past >= 0.0
+    free = 1.0 - duty
+    u = np.maximum(past, 0.0) / free
     v = 1.0 - u
-    k = (1.0 - duty) / duty
     uv = u * v
-    # -1/2 v³ + 3(-1/2 - k/3) v²u + 3(1/2 + k/3) vu² + 1/2 u³, gathered in (u - v)
-    swing_along = (u - v) * (0.5 + uv * (1.0 + k))
-    along = np.where(swing, swing_along, 0.5 - phase / duty)
+    # With k = (1-D)/D: -1/2 v³ + 3(-1/2 - k/3) v²u + 3(1/2 + k/3) vu² + 1/2 u³, gathered in (u - v);
+    # 1 + k = 1/D. In stance u is 0, so that the lift needs no branch.
+    along = np.where(swing, (u - v) * (0.5 + uv / duty), 0.5 - phase / duty)
     displacement = np.empty((*stride.shape[:-1], 3))
-    displacement[..., :2] = along[..., None] * stride
-    displacement[..., 2] = 16.0 * lift * uv * uv
+    np.multiply(along[..., None], stride, out=displacement[..., :2])
+    displacement[..., 2] = (16.0 * lift) * (uv * uv)
     return displacement, swing

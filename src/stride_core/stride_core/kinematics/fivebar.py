@@ -10,6 +10,7 @@ arm (shoulder_R) backward, always; the tips of both lower links are joined and a
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,12 +130,11 @@ class FivebarKinematics:
             if missed:
                 distance[~reachable] = self._project(feet, ~reachable)
                 solved[~reachable] = self._solve(feet)[~reachable]
-            margin = self._margin(feet, solved, slack[..., 0])
+        measure = partial(self._margin, feet, solved, slack[..., 0], reachable)
         angles = solved[..., :3]
         if missed:
-            margin = np.where(reachable, margin, 0.0)
             angles = np.minimum(np.maximum(angles, self._lower), self._upper)
-        return IkSolution(np.ascontiguousarray(angles), feet, distance, reachable, margin)
+        return IkSolution(np.ascontiguousarray(angles), feet, distance, reachable, measure)
 
     def _solve(self, feet: FloatArray) -> FloatArray:
         """Tilt, and the columns of `solve_plane`: (..., legs, 6)."""
@@ -162,13 +162,15 @@ class FivebarKinematics:
         distance: FloatArray = np.sqrt(np.square(reached - target).sum(axis=-1))
         return np.where(sound, distance, np.inf)
 
-    def _margin(self, feet: FloatArray, solved: FloatArray, turn: FloatArray) -> FloatArray:
+    def _margin(
+        self, feet: FloatArray, solved: FloatArray, turn: FloatArray, reachable: BoolArray
+    ) -> FloatArray:
         """Distance of feet within the workspace from its boundary and from the tilt's limits."""
         # The leg plane at the limit passes at least this far from the foot.
         from_tilt = (solved[..., 5] + self.geometry.pivot_drop) * np.sin(turn)
-        inside = self.workspace.margin(feet[..., 0] + 1j * solved[..., 5])
-        margin: FloatArray = np.minimum(from_tilt, inside)
-        return margin
+        with np.errstate(all="ignore"):
+            inside = self.workspace.margin(feet[..., 0] + 1j * solved[..., 5])
+        return np.where(reachable, np.minimum(from_tilt, inside), 0.0)
 
     def jacobian(self, angles: FloatArray) -> FloatArray:
         """Return ∂feet/∂angles (..., legs, 3, 3) [m/rad] at joint angles (..., legs, 3) [rad]."""

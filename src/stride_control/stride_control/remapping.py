@@ -1,0 +1,42 @@
+"""A remapping that matches nothing is a typing error; ROS ignores it, we say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rclpy.expand_topic_name import expand_topic_name
+from rclpy.node import Node
+
+
+def check_remappings(nodes: Iterable[Node], arguments: Sequence[str]) -> None:
+    """Look for each rule's result among the endpoints of the nodes.
+
+    Args:
+        nodes: already made.
+        arguments: of the process, ``… --ros-args -r from:=to …``.
+
+    Raises:
+        ValueError: one line that names the rule and what there is.
+    """
+    nodes = list(nodes)
+    own = {name for node in nodes for name in _endpoints(node)}
+    for rule in _rules(arguments):
+        source, _, target = rule.partition(":=")
+        if source.rpartition(":")[2].startswith("__"):
+            continue
+        results = {
+            expand_topic_name(target, node.get_name(), node.get_namespace()) for node in nodes
+        }
+        if not results & own:
+            raise ValueError(f"remap: {rule!r}: nothing of that name; there is {', '.join(sorted(own))}")
+
+
+def _rules(arguments: Sequence[str]) -> list[str]:
+    flags = ("-r", "--remap")
+    return [rule for flag, rule in zip(arguments, arguments[1:], strict=False) if flag in flags]
+
+
+def _endpoints(node: Node) -> Iterable[str]:
+    yield from (publisher.topic_name for publisher in node.publishers)
+    yield from (subscription.topic_name for subscription in node.subscriptions)
+    yield from (service.service_name for service in node.services)

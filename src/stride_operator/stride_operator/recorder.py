@@ -1,0 +1,60 @@
+"""Decisions of the recorder, without ROS: which topics, which QoS, which time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stride_operator.bag_metadata import OfferedQos
+
+# A stamp further from the run's clock than this was made by another clock (wall against
+# simulated time), and would stretch the bag over half a century.
+FOREIGN_CLOCK = 3600 * 1_000_000_000  # ns
+
+
+def wanted(topic: str, names: Sequence[str]) -> bool:
+    """Tell whether `topic` is to be recorded: named in `names`, or all but hidden ones.
+
+    `names` are absolute names; an empty list means all. A name with a part that begins with `_`
+    is hidden, by ROS's convention.
+    """
+    if names:
+        return topic in names
+    return not any(part.startswith("_") for part in topic.split("/"))
+
+
+def request(offers: Sequence[OfferedQos]) -> tuple[bool, bool]:
+    """Return (reliable, transient local) to ask for, so that every publisher on offer matches.
+
+    A subscription gets nothing from a publisher that offers less than it asks for.
+    """
+    reliable = all(offer.reliability == "reliable" for offer in offers)
+    latched = all(offer.durability == "transient_local" for offer in offers)
+    return reliable, latched
+
+
+class LogClock:
+    """Gives each message its log time: its own stamp, else that of the current tick.
+
+    No wall clock takes part, so that two equal runs give equal bags. A message without a stamp
+    that comes before the first tick gets None: it waits.
+    """
+
+    def __init__(self) -> None:
+        self._tick: int | None = None
+        self._latest: int | None = None
+
+    def time(self, stamp: int | None, ticks: bool = False) -> int | None:
+        """Return the log time [ns] of a message that bears `stamp`; `ticks` if it starts a tick.
+
+        Stamps of zero or below count as none, but on a message that starts a tick.
+        """
+        if ticks and stamp is not None and stamp >= 0:
+            self._tick = stamp
+            return stamp
+        now = self._tick if self._tick is not None else self._latest
+        if stamp is None or stamp <= 0:
+            return now
+        if self._tick is not None and abs(stamp - self._tick) > FOREIGN_CLOCK:
+            return self._tick
+        self._latest = stamp
+        return stamp

@@ -1,0 +1,171 @@
+"""However a run ends: its figures are printed, its bag is readable, and nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stride_operator import bag
+
+from tests.graph.harness import FAST, Processes, Started, wait_until, warnings
+
+REAL_TIME = ("--headless", "--vx", "0.1")
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+RUNNERS = [(), ("--processes",)]
+
+
+def walking(run: Started) -> bool:
+    """Whether the live line shows a robot that has been going for a while."""
+    assert run.process.poll() is None, run.err
+    return " m/s " in run.err
+
+
+def left(run: Started) -> dict[int, str]:
+    """What lives on although the run has ended."""
+    assert run.process.poll() is not None
+    return run.family()
+
+
+def test_a_robot_that_lies_down_is_a_fall_and_status_3(processes: Processes) -> None:
+    timid = config_text().replace("max_tilt: 1.0472", "max_tilt: 0.1")
+    (processes.folder / "timid.yaml").write_text(timid)  # rough ground makes it drop its motors
+    run = processes.sim(
+        *FAST, "--seconds", "4", "--vx", "0.3", "--config", "timid.yaml", "--terrain", "rough",
+        "--difficulty", "1",
+    )  # fmt: skip
+    assert run.wait() == 3, run.err
+    assert run.report()["falls"] >= 1
+    assert any("motors off: TILT" in line for line in warnings(run.err, "safety"))
+    assert not left(run)
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=["composed", "processes"])
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_while_walking_prints_the_figures(
+    processes: Processes, signum: signal.Signals, runner: tuple[str, ...]
+) -> None:
+    run = processes.sim(*REAL_TIME, *runner)
+    wait_until(lambda: walking(run))
+    run.signal(signum)
+    assert run.wait() == 0, run.err
+    rows = dict(line.split(maxsplit=1) for line in run.out.splitlines())
+    assert float(rows["sim_seconds"]) > 0.0
+    assert rows["falls"] == "0"
+    assert "Traceback" not in run.err
+    assert not left(run)
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=["composed", "processes"])
+def test_ctrl_c_at_a_terminal_reaches_every_process_and_is_no_failure(
+    processes: Processes, runner: tuple[str, ...]
+) -> None:
+    run = processes.sim(*REAL_TIME, "--json", *runner, "--record", "bag")
+    wait_until(lambda: messages(run) > 100)
+    run.signal(signal.SIGINT, whole_group=True)
+    assert run.wait() == 0, run.err
+    assert run.report()["falls"] == 0
+    assert "Traceback" not in run.err
+    assert "ended" not in run.err
+    assert not left(run)
+
+
+def messages(run: Started) -> int:
+    """How many messages are in the bag by now."""
+    folder = Path(run.folder, "bag")
+    try:
+        return sum(1 for _ in bag.read(folder))
+    except bag.BagError:
+        return 0
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=["composed", "processes"])
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_while_recording_leaves_a_whole_bag(
+    processes: Processes, signum: signal.Signals, runner: tuple[str, ...]
+) -> None:
+    run = processes.sim(*REAL_TIME, "--json", *runner, "--record", "bag")
+    wait_until(lambda: messages(run) > 100)
+    run.signal(signum)
+    assert run.wait() == 0, run.err
+    folder = Path(run.folder, "bag")
+    assert (folder / "metadata.yaml").is_file()
+    counts = count(folder)
+    ticks = run.report()["ticks"]
+    assert run.report()["bag"] == "bag"
+    for topic in ("/joint_states", "/imu", "/odom", "/foot_contacts", "/clock"):
+        assert counts[topic] == ticks, (topic, counts)
+    assert bag.recover(folder) == sum(counts.values())
+    assert not left(run)
+
+
+def test_a_run_that_is_killed_leaves_what_was_recorded_and_no_process(processes: Processes) -> None:
+    run = processes.sim(*REAL_TIME, "--processes", "--record", "bag")
+    wait_until(lambda: messages(run) > 100)
+    before = messages(run)
+    run.signal(signal.SIGKILL)
+    run.wait()
+    wait_until(lambda: not left(run))
+    assert messages(run) >= before
+
+
+def started(run: Started) -> bool:
+    return True
+
+
+def made_its_folder(run: Started) -> bool:
+    return Path(run.folder, "bag").exists()
+
+
+def has_children(run: Started) -> bool:
+    return len(run.family()) > 2
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+@pytest.mark.parametrize(
+    ("moment", "runner"),
+    [(started, ()), (made_its_folder, ()), (has_children, ("--processes",))],
+)
+def test_a_signal_before_the_first_tick_leaves_nothing(
+    processes: Processes,
+    signum: signal.Signals,
+    moment: Callable[[Started], bool],
+    runner: tuple[str, ...],
+) -> None:
+    run = processes.sim(*REAL_TIME, "--json", *runner, "--record", "bag")
+    wait_until(lambda: moment(run))
+    run.signal(signum, whole_group=signum == signal.SIGINT)
+    assert run.wait() in (0, -signum, 128 + signum), run.err
+    assert "Traceback" not in run.err
+    if run.out:
+        run.report()
+    wait_until(lambda: not left(run))
+
+
+@pytest.mark.parametrize("node", ["gait", "ik", "safety", "sim", "recorder"])
+def test_a_node_that_dies_ends_the_run_with_one_line(processes: Processes, node: str) -> None:
+    run = processes.sim(*REAL_TIME, "--json", "--processes", "--record", "bag")
+    wait_until(lambda: messages(run) > 100)
+    (pid,) = [pid for pid, line in run.family().items() if f"{node}_node" in line]
+    os.kill(pid, signal.SIGKILL)
+    assert run.wait() == 1
+    ended = [line for line in run.err.splitlines() if line.startswith("stride:")]
+    assert ended[0] == f"stride: {node} ended (killed by SIGKILL)"
+    assert not [line for line in run.err.splitlines() if "Traceback" in line]
+    assert not left(run)
+    assert messages(run) > 100
+
+
+def count(folder: Path) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for message in bag.read(folder):
+        counts[message.topic] = counts.get(message.topic, 0) + 1
+    return counts
+
+
+def config_text() -> str:
+    from stride_bringup.options import config_file
+
+    return config_file("fivebar").read_text("utf-8")
