@@ -46,22 +46,33 @@ def sim_nodes(options: Options) -> list[NodeSpec]:
     pattern = {"gait.pattern": options.gait} if options.gait else {}
     nodes = [
         NodeSpec(
-            "gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode",
+            "gait",
+            "stride_control",
+            "gait_node",
+            "stride_control.gait_node:GaitNode",
             hears=("joint_states", "cmd_vel"),
             tells=("foot_targets",),
-            parameters=robot | pattern | {
+            parameters=robot
+            | pattern
+            | {
                 "initial_command": list(map(float, options.command)),
                 "stamped_cmd_vel": options.stamped_cmd_vel,
             },
         ),
         NodeSpec(
-            "ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode",
+            "ik",
+            "stride_control",
+            "ik_node",
+            "stride_control.ik_node:IkNode",
             hears=("foot_targets", "residual"),
             tells=("joint_targets",),
             parameters=robot,
         ),
         NodeSpec(
-            "safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode",
+            "safety",
+            "stride_control",
+            "safety_node",
+            "stride_control.safety_node:SafetyNode",
             hears=("joint_states", "imu", "joint_targets"),
             tells=("joint_commands", "safety_status"),
             parameters=robot | {"watch_plant": False},
@@ -70,7 +81,9 @@ def sim_nodes(options: Options) -> list[NodeSpec]:
     if options.record:
         nodes.append(
             NodeSpec(
-                "recorder", "stride_operator", "recorder_node",
+                "recorder",
+                "stride_operator",
+                "recorder_node",
                 "stride_operator.recorder_node:RecorderNode",
                 hears=(EVERYTHING,),
                 parameters={"output": options.record},
@@ -79,7 +92,9 @@ def sim_nodes(options: Options) -> list[NodeSpec]:
     if not options.headless and not options.window:
         nodes.append(
             NodeSpec(
-                "viewer", "stride_operator", "viewer_node",
+                "viewer",
+                "stride_operator",
+                "viewer_node",
                 "stride_operator.viewer_node:ViewerNode",
                 alone=True,
             )
@@ -94,7 +109,10 @@ _PLANT_TELLS = ("/clock", "/tf", "odom", "foot_contacts", "imu", "joint_states")
 
 def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
     return NodeSpec(
-        "sim", "stride_sim", "sim_node", "stride_sim.sim_node:SimNode",
+        "sim",
+        "stride_sim",
+        "sim_node",
+        "stride_sim.sim_node:SimNode",
         hears=("joint_commands",),
         tells=_PLANT_TELLS,
         latches=("/tf_static", "robot_description", "terrain"),
@@ -115,7 +133,8 @@ def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
             "live": options.live,
             "summary": options.summary,
             "wait_for": listeners(others),
-        } | ({"terrain_size": list(options.terrain_size)} if options.terrain_size else {}),
+        }
+        | ({"terrain_size": list(options.terrain_size)} if options.terrain_size else {}),
     )
 
 
@@ -158,4 +177,6 @@ def check_remappings(nodes: Sequence[NodeSpec], options: Options) -> None:
     for rule in options.remap:
         topic, arrow, to = rule.partition(":=")
         if not arrow or not to or topic not in known:
-            raise ValueError(f"remap: {rule!r}: expected TOPIC:=NAME with one of {', '.join(known)}")
+            raise ValueError(
+                f"remap: {rule!r}: expected TOPIC:=NAME with one of {', '.join(known)}"
+            )

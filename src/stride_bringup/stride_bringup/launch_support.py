@@ -1,7 +1,7 @@
 """What the launch file is told and what it starts, without ``launch`` itself.
 
-``ros2 launch`` and ``./stride launch`` take the options of ``./stride sim`` as ``name:=value``, with
-``composed:=false`` for ``--processes``.
+``ros2 launch`` and ``./stride launch`` take the options of ``./stride sim`` as ``name:=value``;
+``composed:=false`` is ``--processes``.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from stride_control import mistakes
 from stride_control.remapping import check_remappings
 
 _WAKE_S = 0.2
@@ -44,8 +45,8 @@ def spin(nodes: Sequence[Node], stop: StopFlag | None = None) -> None:
     executor = EventsExecutor()
     for node in nodes:
         executor.add_node(node)
-    # What was made so far lives as long as the process: out of the garbage collector's sight, or its
-    # full passes would cost a tick 10 ms now and then.
+    # What was made so far lives as long as the process. Out of the garbage collector's sight, or
+    # its full passes would cost a tick 10 ms now and then.
     gc.collect()
     gc.freeze()
     finishing = [node for node in nodes if hasattr(node, "done")]
@@ -67,9 +68,10 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     """
     stop = StopFlag()
     stop.install()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     nodes: Sequence[Node] = ()
     try:
+        with mistakes.ros_arguments():
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         nodes = make_nodes()
         check_remappings(nodes, sys.argv)
         spin(nodes, stop=stop)

@@ -9,12 +9,12 @@ from geometry_msgs.msg import Twist, TwistStamped
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from stride_core.gait import PATTERNS, GaitInputs, make_gait, shape_array
-from stride_msgs.msg import FootTargets
 
 from stride_control.config import GaitNodeConfig
 from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, doubles, stamp_ns
 from stride_control.node import TICK_QOS, StrideNode
+from stride_msgs.msg import FootTargets
 
 _LONGEST_TICK_S = 0.1
 """The gait does not leap over a gap in the ticks: it goes on from where it was."""
@@ -67,9 +67,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._last_ns = now
         self._expire_command(now)
         inputs = self._inputs._replace(command=self._command, upright=np.array(self._upright))
-        self._state, out = self._gait.step(
-            self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S)
-        )
+        self._state, out = self._gait.step(self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S))
         message = self._message
         message.header = state.header
         message.gait = PATTERNS[self._state.pattern]
@@ -96,10 +94,14 @@ class GaitNode(StrideNode[GaitNodeConfig]):
             )
         self._limited = limited
 
-    def _on_stand_up(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_stand_up(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
         return self._set_upright(True, response)
 
-    def _on_sit_down(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _on_sit_down(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
         return self._set_upright(False, response)
 
     def _set_upright(self, upright: bool, response: Trigger.Response) -> Trigger.Response:

@@ -1,6 +1,6 @@
 """ik: foot_targets plus residual in, joint_targets out.
 
-    final_foot = nominal + residual
+final_foot = nominal + residual
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import numpy as np
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from stride_core.residual import add_residual
-from stride_msgs.msg import FootTargets, Residual
 
 from stride_control.config import IkNodeConfig
 from stride_control.executor import run
-from stride_control.messages import Rows, doubles, stamp_ns
+from stride_control.messages import Rows, doubles
 from stride_control.node import TICK_QOS, StrideNode
+from stride_msgs.msg import FootTargets, Residual
 
 
 class IkNode(StrideNode[IkNodeConfig]):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-
 from stride_core.arrays import FloatArray
 
 NANOSECONDS = 1_000_000_000
@@ -42,7 +41,9 @@ class Rows:
         self._seen = list(names)
         self._order: Any = slice(None)
 
-    def read(self, names: list[str], field: str, values: Sequence[float], width: int = 1) -> FloatArray:
+    def read(
+        self, names: list[str], field: str, values: Sequence[float], width: int = 1
+    ) -> FloatArray:
         """Rows of ``width`` values, ``(len(names) * width,)`` flattened in our order.
 
         Raises:
@@ -56,7 +57,11 @@ class Rows:
                 f"{field}: {len(values)} values for {len(names)} {self._what}s,"
                 f" expected {len(names) * width}"
             )
-        rows = np.frombuffer(values, dtype=np.float64) if isinstance(values, array) else np.asarray(values)
+        rows = (
+            np.frombuffer(values, dtype=np.float64)
+            if isinstance(values, array)
+            else np.asarray(values)
+        )
         if isinstance(self._order, slice):
             return rows
         return rows.reshape(-1, width)[self._order].reshape(-1)

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from stride_core.robot import load_robot
 
-from stride_control import parameters
+from stride_control import mistakes, parameters
 from stride_control.config import RobotChoice
 
 Config = TypeVar("Config", bound=RobotChoice)
@@ -36,7 +36,8 @@ class StrideNode(Node, Generic[Config]):
     """
 
     def __init__(self, name: str, config_class: type[Config], **kwargs: Any) -> None:
-        super().__init__(name, **kwargs)
+        with mistakes.ros_arguments():
+            super().__init__(name, **kwargs)
         self.config: Config = parameters.declare(self, config_class)
         self.robot = load_robot(self.config.robot, self.config.servo or None)
         self.counts: dict[str, int] = {}

@@ -38,7 +38,9 @@ def declare(node: Node, cls: type[T]) -> T:
     return config
 
 
-def on_change(node: Node, cls: type[T], current: Callable[[], T], apply: Callable[[T], None]) -> None:
+def on_change(
+    node: Node, cls: type[T], current: Callable[[], T], apply: Callable[[T], None]
+) -> None:
     """Check every later change against the same schema before ``apply`` sees it."""
     infos = {info.name: info for info in fields_of(cls)}
 
@@ -66,7 +68,7 @@ def _ros_value(value: Any) -> Any:
 
 
 def _descriptor(info: FieldInfo) -> ParameterDescriptor:
-    """Type is left dynamic: ``1`` for ``1.0`` is welcome, and our own check gives one clear line."""
+    """Types are left dynamic: ``1`` for ``1.0`` is welcome, and our own check gives one line."""
     meta = info.metadata
     unit = f" [{meta['unit']}]" if "unit" in meta else ""
     descriptor = ParameterDescriptor(

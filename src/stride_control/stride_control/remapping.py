@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
@@ -28,12 +29,14 @@ def check_remappings(nodes: Iterable[Node], arguments: Sequence[str]) -> None:
             expand_topic_name(target, node.get_name(), node.get_namespace()) for node in nodes
         }
         if not results & own:
-            raise ValueError(f"remap: {rule!r}: nothing of that name; there is {', '.join(sorted(own))}")
+            raise ValueError(
+                f"remap: {rule!r}: nothing of that name; there is {', '.join(sorted(own))}"
+            )
 
 
 def _rules(arguments: Sequence[str]) -> list[str]:
     flags = ("-r", "--remap")
-    return [rule for flag, rule in zip(arguments, arguments[1:], strict=False) if flag in flags]
+    return [rule for flag, rule in pairwise(arguments) if flag in flags]
 
 
 def _endpoints(node: Node) -> Iterable[str]:

@@ -11,15 +11,15 @@ from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Imu, JointState
 from std_srvs.srv import Trigger
-from stride_core import safety
 from stride_core.arrays import FloatArray
 from stride_core.frames import gravity_in_body
-from stride_msgs.msg import SafetyStatus
 
 from stride_control.config import SafetyNodeConfig
 from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, Rows, doubles, stamp_ns, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
+from stride_core import safety
+from stride_msgs.msg import SafetyStatus
 
 
 class SafetyNode(StrideNode[SafetyNodeConfig]):
@@ -30,7 +30,9 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         joints = len(self.robot.joints)
         self._limits = safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper)
         self._state = safety.initial((), joints)
-        self._rows = {topic: Rows("joint", self.robot.joints) for topic in ("joint_states", "joint_targets")}
+        self._rows = {
+            topic: Rows("joint", self.robot.joints) for topic in ("joint_states", "joint_targets")
+        }
         never, unknown = -np.inf, np.full(joints, np.nan)
         self._target, self._target_s = unknown, never
         self._position, self._position_s = unknown, never

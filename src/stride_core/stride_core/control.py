@@ -66,15 +66,13 @@ class Controller:
     robot: RobotSpec
     gait: Gait
     gait_config: GaitConfig
-    safety: safety.SafetyConfig
+    safety_config: safety.SafetyConfig
     residual_limit: float
 
     def initial(self, inputs: GaitInputs) -> ControlState:
         """At rest, motors off."""
         lead = inputs.pattern.shape
-        return ControlState(
-            self.gait.initial(inputs), safety.initial(lead, len(self.robot.joints))
-        )
+        return ControlState(self.gait.initial(inputs), safety.initial(lead, len(self.robot.joints)))
 
     def tick(
         self,
@@ -100,10 +98,17 @@ class Controller:
         feet = add_residual(nominal.feet, residual, self.residual_limit)
         target = self.robot.joints_of(self.robot.kinematics.inverse(feet).angles)
         guard, decision = safety.step(
-            self.safety, self._limits, state.safety,
+            self.safety_config,
+            self._limits,
+            state.safety,
             safety.SafetyInputs(
-                target, sensed.time, sensed.position, sensed.up, sensed.time,
-                np.asarray(estop), np.asarray(reset),
+                target,
+                sensed.time,
+                sensed.position,
+                sensed.up,
+                sensed.time,
+                np.asarray(estop),
+                np.asarray(reset),
             ),
             sensed.time,
         )
@@ -131,7 +136,7 @@ def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
         robot=robot,
         gait=make_gait(robot, config),
         gait_config=config,
-        safety=from_mapping(safety.SafetyConfig, guard.get("safety"), f"{where}: safety"),
+        safety_config=from_mapping(safety.SafetyConfig, guard.get("safety"), f"{where}: safety"),
         residual_limit=float(ik.get("residual_limit", 0.02)),
     )
 

@@ -17,8 +17,20 @@ from stride_core.arrays import BoolArray, FloatArray, IntArray, clip
 from stride_core.config import param
 from stride_core.safety_rules import RULES, Action, Check, Mode, Reason
 
-
-__all__ = ["Action", "Mode", "Reason"]
+__all__ = [
+    "Action",
+    "Decision",
+    "Explanation",
+    "JointLimits",
+    "Mode",
+    "Reason",
+    "SafetyConfig",
+    "SafetyInputs",
+    "SafetyState",
+    "explain",
+    "initial",
+    "step",
+]
 
 _FRESH, _FINITE, _UPRIGHT, _USABLE, _FED, _ESTOP, _RESET = (int(check) for check in Check)
 _POSITION_BIT, _SPEED_BIT = np.int64(Reason.POSITION_LIMIT), np.int64(Reason.SPEED_LIMIT)
@@ -32,15 +44,22 @@ class SafetyConfig:
         doc="fastest change of a commanded joint", unit="rad/s", min=0.1, max=100.0, dynamic=True
     )
     max_tilt: float = param(
-        1.0472, doc="largest angle between the trunk's z and the vertical", unit="rad",
-        min=0.1, max=3.2, dynamic=True,
+        1.0472,
+        doc="largest angle between the trunk's z and the vertical",
+        unit="rad",
+        min=0.1,
+        max=3.2,
+        dynamic=True,
     )
     state_timeout: float = param(
         0.1, doc="oldest joint or IMU reading that counts", unit="s", min=0.005, max=10.0
     )
     target_timeout: float = param(
-        0.2, doc="this long without a usable joint target damps the motors", unit="s",
-        min=0.005, max=10.0,
+        0.2,
+        doc="this long without a usable joint target damps the motors",
+        unit="s",
+        min=0.005,
+        max=10.0,
     )
 
 
@@ -102,7 +121,8 @@ class Decision(NamedTuple):
         action: ``(...)`` of ``Action``.
         reasons: ``(...)`` bits of ``Reason`` that hold now or are latched.
         tilt: ``(...)`` [rad]; NaN when unknown.
-        state_age, target_age: ``(...)`` of the readings and of the last usable target [s].
+        state_age, target_age: ``(...)`` between now and the stamps of the readings and
+            of the last usable target [s].
         over: ``(...)`` how far the target lies beyond the joints' limits [rad].
         lag: ``(...)`` how far the command stays behind the target for the joints' speed [rad].
     """
@@ -150,10 +170,11 @@ def step(
     The checks become one number for each robot, and ``RULES`` says what follows from it. Every
     comparison is written so that NaN fails it.
     """
-    usable = np.isfinite(inputs.target).all(axis=-1)
+    usable = np.logical_and.reduce(np.isfinite(inputs.target), axis=-1)
     target_time = np.where(usable, inputs.target_time, state.target_time)
     tilt = np.arccos(clip(inputs.up[..., 2], -1.0, 1.0))
-    state_age, target_age = now - inputs.state_time, now - target_time
+    # a stamp from the future is as wrong as an old one
+    state_age, target_age = np.abs(now - inputs.state_time), np.abs(now - target_time)
     finite = np.isfinite(inputs.position).all(axis=-1) & np.isfinite(inputs.up).all(axis=-1)
 
     checks = np.zeros((*usable.shape, 8), dtype=bool)

@@ -1,4 +1,4 @@
-"""What follows from the watchdog's checks: the transition table, written as rules, looked up as arrays.
+"""What follows from the watchdog's checks: the transitions, written as rules, looked up as arrays.
 
 ``RULES`` is filled by calling ``next_mode`` and
 ``faults`` for every mode and every outcome of the checks, so that these two are the table.
@@ -55,7 +55,7 @@ class Reason(IntFlag):
 
 
 class Check(IntEnum):
-    """Outcomes that decide, as bits of a case: True is good for the first five, asked for the rest."""
+    """Outcomes that decide, as bits of a case: the first five are good, the others asked for."""
 
     FRESH = 0
     FINITE = 1

@@ -1,4 +1,4 @@
-"""How fast the robot goes for what its feet are asked: measured on flat ground, all asks at once."""
+"""How fast the robot goes for what its feet are asked, measured on flat ground."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ def as_parameters(calibrations: dict[str, PatternCalibration]) -> str:
         for direction in DIRECTIONS:
             knots: Calibration = getattr(found, direction)
             lines.append(f"          {direction}:")
-            lines += [f"            {key}: {_list(getattr(knots, key))}" for key in ("speed", "ask")]
+            lines += [
+                f"            {key}: {_list(getattr(knots, key))}" for key in ("speed", "ask")
+            ]
     return "\n".join(lines) + "\n"
 
 

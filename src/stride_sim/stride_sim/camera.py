@@ -87,7 +87,12 @@ class Camera:
         mujoco.mj_forward(self._model, data)
         self._aim(data)
         mujoco.mjv_updateScene(
-            self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL,
+            self._model,
+            data,
+            self._option,
+            None,
+            self._camera,
+            mujoco.mjtCatBit.mjCAT_ALL,
             self._scene,
         )
         mujoco.mjr_render(self._viewport, self._scene, self._context)

@@ -26,9 +26,7 @@ class Film:
     its input does, and writes MP4 in fragments of a second, so that a full disk costs no more.
     """
 
-    def __init__(
-        self, path: str | Path, fps: float, size: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, fps: float, size: tuple[int, int] | None = None) -> None:
         """Begin a film.
 
         Args:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -23,10 +25,10 @@ from stride_core.frames import (
     quat_rotate,
 )
 from stride_core.robot import RobotSpec
-from stride_msgs.msg import FootContacts, HeightField
 from tf2_msgs.msg import TFMessage
 
-from stride_sim.plant import Plant, Sensors, Truth
+from stride_msgs.msg import FootContacts, HeightField
+from stride_sim.plant import Sensors, Truth
 from stride_sim.terrain import Heightfield
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -161,8 +163,8 @@ def fixed_joints(urdf: str, prefix: str) -> list[TransformStamped]:
     found = []
     for joint in ElementTree.fromstring(urdf).iterfind("joint[@type='fixed']"):
         item = TransformStamped()
-        item.header.frame_id = prefix + joint.find("parent").get("link")
-        item.child_frame_id = prefix + joint.find("child").get("link")
+        item.header.frame_id = prefix + _attribute(joint, "parent", "link")
+        item.child_frame_id = prefix + _attribute(joint, "child", "link")
         origin = joint.find("origin")
         given = {} if origin is None else origin.attrib
         _set_vector(item.transform.translation, _triple(given.get("xyz")))
@@ -171,13 +173,18 @@ def fixed_joints(urdf: str, prefix: str) -> list[TransformStamped]:
     return found
 
 
+def _attribute(element: ElementTree.Element, child: str, name: str) -> str:
+    found = element.find(child)
+    return "" if found is None else found.get(name, "")
+
+
 def _triple(text: str | None) -> list[float]:
     return [float(part) for part in (text or "0 0 0").split()]
 
 
-def _set_vector(target: object, values: object) -> None:
+def _set_vector(target: Any, values: Iterable[float]) -> None:
     target.x, target.y, target.z = map(float, values)
 
 
-def _set_quaternion(target: object, xyzw: object) -> None:
+def _set_quaternion(target: Any, xyzw: Iterable[float]) -> None:
     target.x, target.y, target.z, target.w = map(float, xyzw)

@@ -285,9 +285,7 @@ class Plant:
         """Raise a robot until no part is in the ground: `stand` minds the feet, and a wall or a
         spike may stand between them."""
         for _ in range(_LIFTS):
-            depth = -np.min(
-                self._batch.get_data(robot, self._scratch).contact.dist, initial=0.0
-            )
+            depth = -np.min(self._batch.get_data(robot, self._scratch).contact.dist, initial=0.0)
             if depth < _TOUCH:
                 return
             self._qpos[robot, 2] += max(depth, _LIFT)
@@ -297,8 +295,12 @@ class Plant:
         """The present moment, complete."""
         commands = tuple((targets.copy(), active.copy()) for targets, active in self._commands)
         return PlantState(
-            self.tick, self._batch.state.copy(), self._warning.copy(), self.diverged.copy(),
-            commands, self._sensing.state(),
+            self.tick,
+            self._batch.state.copy(),
+            self._warning.copy(),
+            self.diverged.copy(),
+            commands,
+            self._sensing.state(),
         )
 
     def restore(self, state: PlantState) -> None:

@@ -25,23 +25,38 @@ class SimConfig(RobotChoice):
     pose: tuple[float, float, float] = param((0.0, 0.0, 0.0), doc="x, y, yaw", unit="m, m, rad")
     lockstep: bool = param(True, doc="wait for the command that bears a tick's stamp")
     realtime_factor: float = param(
-        1.0, doc="simulated seconds a wall second; 0: as fast as the graph answers",
-        min=0.0, max=1000.0,
+        1.0,
+        doc="simulated seconds a wall second; 0: as fast as the graph answers",
+        min=0.0,
+        max=1000.0,
     )
     stop_after: float = param(0.0, doc="end the run; 0: never", unit="s", min=0.0)
     command_timeout: float = param(
-        0.5, doc="motors off this long after the last command (real time)", unit="s",
-        min=0.01, max=60.0,
+        0.5,
+        doc="motors off this long after the last command (real time)",
+        unit="s",
+        min=0.01,
+        max=60.0,
     )
     wait_for: tuple[str, ...] = param(
         (), doc="before the first tick, topics that must be heard, as topic=subscribers"
     )
     transform_rate: float = param(50.0, doc="of tf", unit="Hz", min=0.1, max=1000.0)
-    camera_rate: float = param(0.0, doc="of camera/image_raw; 0: none", unit="Hz", min=0.0, max=120.0)
+    camera_rate: float = param(
+        0.0, doc="of camera/image_raw; 0: none", unit="Hz", min=0.0, max=120.0
+    )
     film: str = param("", doc="write a film of the run to this .mp4 or .gif")
     window: bool = param(False, doc="show MuJoCo's own window")
     live: bool = param(False, doc="a line of figures on the terminal while running")
     summary: str = param("", doc="write the run's figures to this .json at the end")
+
+    @property
+    def size(self) -> tuple[float, float, float] | None:
+        """``terrain_size``, or None when left out."""
+        if not self.terrain_size:
+            return None
+        x, y, z = self.terrain_size
+        return x, y, z
 
     def __post_init__(self) -> None:
         if not self.lockstep and self.realtime_factor == 0.0:

@@ -20,8 +20,8 @@ from std_srvs.srv import SetBool
 from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, Rows, stamp_ns, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
-from stride_msgs.srv import ResetSimulation, StepSimulation
 
+from stride_msgs.srv import ResetSimulation, StepSimulation
 from stride_sim.exclusive import hold
 from stride_sim.onlookers import Onlookers
 from stride_sim.outputs import Outputs
@@ -44,8 +44,7 @@ class SimNode(StrideNode[SimConfig]):
         super().__init__("sim", SimConfig, **kwargs)
         config = self.config
         self._lock = hold(self.get_namespace())
-        size = tuple(config.terrain_size) or None
-        terrain = TerrainConfig(config.terrain, config.difficulty, config.terrain_seed, size)
+        terrain = TerrainConfig(config.terrain, config.difficulty, config.terrain_seed, config.size)
         self.plant = Plant(self.robot, config.plant, terrain)
         self.plant.reset(config.seed, config.pose)
         self._period_ns = round(NANOSECONDS / config.plant.rate_hz)
@@ -218,7 +217,9 @@ class SimNode(StrideNode[SimConfig]):
         response.stamp = to_stamp(self._now_ns)
         response.success = self._paused and self._running and request.ticks > 0
         if not response.success:
-            response.message = f"{request.ticks} ticks: expected a paused simulation, and at least 1"
+            response.message = (
+                f"{request.ticks} ticks: expected a paused simulation, and at least 1"
+            )
             return response
         self._steps_asked, self._paused = int(request.ticks), False
         response.stamp = to_stamp(self._now_ns + int(request.ticks) * self._period_ns)

@@ -37,7 +37,7 @@ class Summary:
     falls: int
     ticks: int
     missed_ticks: int
-    tick_latency_us: dict[str, float]
+    tick_latency_us: dict[str, float | None]
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -104,10 +104,10 @@ class RunStatistics:
         self.latest_latency = microseconds
         self._latency_us.append(microseconds)
 
-    def latency(self) -> dict[str, float]:
-        """Percentiles [µs]; NaN before the first tick."""
+    def latency(self) -> dict[str, float | None]:
+        """Percentiles [µs]; None before the first tick, since JSON has no NaN."""
         if not self._latency_us:
-            return {"p50": math.nan, "p99": math.nan, "p99.9": math.nan}
+            return {"p50": None, "p99": None, "p99.9": None}
         p50, p99, p999 = np.percentile(self._latency_us, (50, 99, 99.9)).tolist()
         return {"p50": p50, "p99": p99, "p99.9": p999}
 

@@ -33,9 +33,7 @@ def measure() -> dict[str, Any]:
     ]
     result: dict[str, Any] = {"rate_hz": _RATE, "hops": len(HOPS)}
     for case in rounds[0]:
-        result[case] = {
-            key: median(each[case][key] for each in rounds) for key in rounds[0][case]
-        }
+        result[case] = {key: median(each[case][key] for each in rounds) for key in rounds[0][case]}
     for case in ("composed", "processes"):
         result[f"{case}_ratio_p50"] = result[case]["p50"] / result[f"{case}_floor"]["p50"]
     return result

@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from stride_control.executor import StopFlag, spin
 from stride_control.node import TICK_QOS
+
 from stride_msgs.msg import FootTargets
 
 JOINTS = 12

@@ -33,8 +33,10 @@ def number(low: float = float("-inf"), high: float = float("inf")) -> Callable[[
         except ValueError:
             value = float("nan")
         if not low <= value <= high or value in (float("inf"), float("-inf")):
-            between = f" from {low:g} to {high:g}" if high < float("inf") else (
-                f" of at least {low:g}" if low > float("-inf") else ""
+            between = (
+                f" from {low:g} to {high:g}"
+                if high < float("inf")
+                else (f" of at least {low:g}" if low > float("-inf") else "")
             )
             raise argparse.ArgumentTypeError(f"{text!r}: expected a finite number{between}")
         return value
@@ -51,7 +53,9 @@ def whole(low: int = 0, high: int = 2**31 - 1) -> Callable[[str], int]:
         except ValueError:
             value = low - 1
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected a whole number from {low} to {high}"
+            )
         return value
 
     return parse

@@ -27,13 +27,20 @@ def parser() -> Parser:
     from argparse import RawDescriptionHelpFormatter
 
     made = Parser(
-        prog="./stride sim", description=__doc__, epilog=EXAMPLES,
+        prog="./stride sim",
+        description=__doc__,
+        epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     add = made.add_argument
     add("--robot", default="fivebar", help="name, or path of a robot.yaml")
     add("--servo", default="", help="one of the robot's servos instead of its default")
-    add("--terrain", default="flat", metavar="NAME|FILE.png", help="flat rough slope stairs steps waves")
+    add(
+        "--terrain",
+        default="flat",
+        metavar="NAME|FILE.png",
+        help="flat rough slope stairs steps waves",
+    )
     add("--terrain-size", type=size, default=(), metavar="X,Y,Z", help="of a FILE.png [m]")
     add("--difficulty", type=number(0, 1), default=0.5, metavar="D", help="of the terrain, 0 to 1")
     add("--terrain-seed", type=whole(), default=0, metavar="N", help="of the ground's shape")
@@ -41,12 +48,28 @@ def parser() -> Parser:
     add("--vx", type=number(), default=0.0, help="forward [m/s]; until the first cmd_vel")
     add("--vy", type=number(), default=0.0, help="left [m/s]")
     add("--wz", type=number(), default=0.0, help="turn left [rad/s]")
-    add("--gait", default="", metavar="NAME", help="trot walk pace bound; the robot's own if left out")
+    add(
+        "--gait",
+        default="",
+        metavar="NAME",
+        help="trot walk pace bound; the robot's own if left out",
+    )
     add("--policy", default="none", metavar="none", help="residual policy")
-    add("--seconds", type=number(0.01, 1e7), default=0.0, metavar="S", help="until Ctrl-C if left out")
+    add(
+        "--seconds",
+        type=number(0.01, 1e7),
+        default=0.0,
+        metavar="S",
+        help="until Ctrl-C if left out",
+    )
     add("--rate", type=number(1, 2000), default=100.0, metavar="HZ", help="of control")
-    add("--realtime-factor", type=realtime_factor, default=1.0, metavar="X|max",
-        help="max: lockstep, as fast as the graph answers")
+    add(
+        "--realtime-factor",
+        type=realtime_factor,
+        default=1.0,
+        metavar="X|max",
+        help="max: lockstep, as fast as the graph answers",
+    )
     add("--headless", action="store_true", help="no page in the browser")
     add("--window", action="store_true", help="MuJoCo's own window instead of the page")
     add("--film", default="", metavar="FILE", help="write an .mp4 or .gif")
@@ -54,7 +77,9 @@ def parser() -> Parser:
     add("--record", default="", metavar="DIR", help="write a rosbag2 folder (MCAP)")
     add("--namespace", default="", metavar="NS", help="of all nodes: two robots side by side")
     add("--remap", action="append", default=[], metavar="TOPIC:=NAME", help="may be repeated")
-    add("--config", default="", metavar="FILE", help="ROS parameters instead of config/<robot>.yaml")
+    add(
+        "--config", default="", metavar="FILE", help="ROS parameters instead of config/<robot>.yaml"
+    )
     add("--json", action="store_true", help="figures as one JSON object on the last line")
     return made
 

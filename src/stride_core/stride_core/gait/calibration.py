@@ -64,9 +64,7 @@ _NODES = 2 * _HALF + 1
 _ROWS = _NODES * np.arange(3)
 
 
-def _ask(
-    nodes: FloatArray, negative: Calibration, positive: Calibration, where: str
-) -> FloatArray:
+def _ask(nodes: FloatArray, negative: Calibration, positive: Calibration, where: str) -> FloatArray:
     """The line through the knots of both directions, at the nodes."""
     wanted = np.array([*(-s for s in reversed(negative.speed)), 0.0, *positive.speed])
     ask = np.array([*(-a for a in reversed(negative.ask)), 0.0, *positive.ask])

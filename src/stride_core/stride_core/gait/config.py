@@ -1,11 +1,10 @@
-"""What a gait can be told: the dataclasses behind ``config/<robot>.yaml`` and the ROS parameters."""
+"""What a gait can be told: the schema of ``config/<robot>.yaml`` and of the ROS parameters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from stride_core.config import param
-
 
 PATTERNS = ("trot", "walk", "pace", "bound")
 """Names of the patterns; their order is the index in every array."""
@@ -21,8 +20,11 @@ class Pattern:
     duty: float = param(doc="share of the cycle in stance", min=0.3, max=0.95)
     cycle_scale: float = param(1.0, doc="times the shape's cycle time", min=0.1, max=10.0)
     inset: tuple[float, float] = param(
-        (0.0, 0.0), doc="feet nearer to the trunk's middle, along x and y", unit="m",
-        min=-0.2, max=0.2,
+        (0.0, 0.0),
+        doc="feet nearer to the trunk's middle, along x and y",
+        unit="m",
+        min=-0.2,
+        max=0.2,
     )
 
 
@@ -79,8 +81,10 @@ class Limits:
         doc="largest rate of change of vx, vy, wz", unit="m/s², m/s², rad/s²", min=0.01, max=100.0
     )
     servo_share: float = param(
-        0.9, doc="share of the servo's no-load speed that the nominal gait may ask for",
-        min=0.1, max=1.0,
+        0.9,
+        doc="share of the servo's no-load speed that the nominal gait may ask for",
+        min=0.1,
+        max=1.0,
     )
 
 
@@ -104,7 +108,7 @@ class PatternCalibration:
 
 @dataclass(frozen=True)
 class Calibrations:
-    """Measured on flat ground by ``./stride calibrate gait``, for a robot with one of its servos."""
+    """Measured on flat ground by ``./stride calibrate gait``, for one servo of a robot."""
 
     trot: PatternCalibration = field(default_factory=PatternCalibration)
     walk: PatternCalibration = field(default_factory=PatternCalibration)
@@ -112,17 +116,21 @@ class Calibrations:
     bound: PatternCalibration = field(default_factory=PatternCalibration)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GaitConfig:
     """The whole gait."""
 
     pattern: str = param(doc="one of the patterns, by name", dynamic=True)
-    patterns: Patterns = field()
-    shape: Shape = field()
-    shape_rates: ShapeRates = field()
-    limits: Limits = field()
+    patterns: Patterns
+    shape: Shape
+    shape_rates: ShapeRates
+    limits: Limits
     calibration: Calibrations = field(default_factory=Calibrations)
     command_timeout: float = param(
-        0.5, doc="a cmd_vel older than this counts as zero", unit="s", min=0.01, max=60.0,
+        0.5,
+        doc="a cmd_vel older than this counts as zero",
+        unit="s",
+        min=0.01,
+        max=60.0,
         dynamic=True,
     )

@@ -59,7 +59,9 @@ class StrideLimits:
         return below + (row - low)[..., None] * (self.table[low + 1] - below)
 
 
-def stride_limits(spec: RobotSpec, heights: tuple[float, float], servo_share: float) -> StrideLimits:
+def stride_limits(
+    spec: RobotSpec, heights: tuple[float, float], servo_share: float
+) -> StrideLimits:
     """Tabulate the limits of a robot between two heights below the hip [m]."""
     height = np.linspace(*heights, _HEIGHTS)
     feet = np.repeat(spec.stance[None], _HEIGHTS, axis=0)

@@ -26,6 +26,9 @@ STANDING_STILL = 1e-3
 _READY_TO_WALK = 0.005
 """Walking starts when height, length and width of the stance are this close [m] to their goal."""
 
+_SHORTEST_CYCLE = 0.05
+"""No shape makes a cycle shorter [s]."""
+
 _POSTURE = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
 
 
@@ -111,15 +114,13 @@ class Gait:
             phase=np.zeros(lead),
             walking=np.zeros(lead, dtype=bool),
             command=np.zeros((*lead, 3)),
-            shape=self._shape(inputs, inputs.pattern),
-            pattern=inputs.pattern,
+            shape=self._shape(inputs, inputs.pattern, inputs.upright),
+            pattern=inputs.pattern + 0,
             stride=np.zeros((*lead, *self.across.shape)),
             scale=np.ones(lead),
         )
 
-    def step(
-        self, state: GaitState, inputs: GaitInputs, dt: float
-    ) -> tuple[GaitState, GaitOutput]:
+    def step(self, state: GaitState, inputs: GaitInputs, dt: float) -> tuple[GaitState, GaitOutput]:
         """Advance by ``dt`` [s] and say where the feet belong."""
         state = self._advance(state, inputs, dt)
         return state, self._feet(state, inputs)
@@ -127,13 +128,13 @@ class Gait:
     def _advance(self, state: GaitState, inputs: GaitInputs, dt: float) -> GaitState:
         # Flags multiply where np.where would choose: a fifth of its cost for one robot.
         pattern = inputs.pattern + state.walking * (state.pattern - inputs.pattern)
-        goal = self._shape(inputs, pattern)
+        goal = self._shape(inputs, pattern, inputs.upright | state.walking)
         shape = _towards(state.shape, goal, self.shape_rates * dt)
         wanted = (
             inputs.upright
             & (np.abs(inputs.command).max(axis=-1) > STANDING_STILL)
             & (pattern == inputs.pattern)
-            & ((np.abs(shape - goal) * _POSTURE).max(axis=-1) < _READY_TO_WALK)
+            & (state.walking | ((np.abs(shape - goal) * _POSTURE).max(axis=-1) < _READY_TO_WALK))
         )
         asked = clip(inputs.command, -self.speed_limit, self.speed_limit) * wanted[..., None]
         command = _towards(state.command, asked, self.acceleration * dt)
@@ -146,15 +147,13 @@ class Gait:
         stride, scale = state.stride, state.scale
         if command is not state.command or shape is not state.shape:
             stride, scale = self._strides(command, shape, pattern)
-        return GaitState(
-            walking * (phase % 1.0), walking, command, shape, pattern, stride, scale
-        )
+        return GaitState(walking * (phase % 1.0), walking, command, shape, pattern, stride, scale)
 
-    def _shape(self, inputs: GaitInputs, pattern: IntArray) -> FloatArray:
+    def _shape(self, inputs: GaitInputs, pattern: IntArray, upright: BoolArray) -> FloatArray:
         """What the shape shall become: as asked, as the pattern bends it, or sitting."""
         goal = inputs.shape.copy()
-        goal[..., 0] = self.sit_height + inputs.upright * (goal[..., 0] - self.sit_height)
-        goal[..., 2] *= self.cycle_scale[pattern]
+        goal[..., 0] = self.sit_height + upright * (goal[..., 0] - self.sit_height)
+        goal[..., 2] = np.maximum(goal[..., 2] * self.cycle_scale[pattern], _SHORTEST_CYCLE)
         goal[..., 3:] -= self.inset[pattern]
         return goal
 
@@ -189,8 +188,7 @@ class Gait:
             phase=phase,
             swing=swing & walking,
             command=state.command * state.scale[..., None],
-            limited=(state.scale < 1.0)
-            | (np.abs(inputs.command) > self.speed_limit).any(axis=-1),
+            limited=(state.scale < 1.0) | (np.abs(inputs.command) > self.speed_limit).any(axis=-1),
         )
 
 
@@ -236,7 +234,9 @@ def _towards(value: FloatArray, goal: FloatArray, most: FloatArray) -> FloatArra
 
 def _check_pattern(name: str, offsets: tuple[float, ...], duty: float, legs: int) -> None:
     if len(offsets) != legs:
-        raise ValueError(f"patterns.{name}.offsets: {len(offsets)} values, expected one for each of {legs} legs")
+        raise ValueError(
+            f"patterns.{name}.offsets: {len(offsets)} values, expected one for each of {legs} legs"
+        )
     early = [offset for offset in offsets if offset % 1.0 > duty]
     if early:
         raise ValueError(

@@ -37,8 +37,8 @@ def foot_path(
     u = np.maximum(past, 0.0) / free
     v = 1.0 - u
     uv = u * v
-    # With k = (1-D)/D: -1/2 v³ + 3(-1/2 - k/3) v²u + 3(1/2 + k/3) vu² + 1/2 u³, gathered in (u - v);
-    # 1 + k = 1/D. In stance u is 0, so that the lift needs no branch.
+    # With k = (1-D)/D: -1/2 v³ + 3(-1/2 - k/3) v²u + 3(1/2 + k/3) vu² + 1/2 u³, gathered in
+    # (u - v), where 1 + k = 1/D. In stance u is 0, so that the lift needs no branch.
     along = np.where(swing, (u - v) * (0.5 + uv / duty), 0.5 - phase / duty)
     displacement = np.empty((*stride.shape[:-1], 3))
     np.multiply(along[..., None], stride, out=displacement[..., :2])
