@@ -83,10 +83,14 @@ def executable(spec: NodeSpec) -> list[str]:
 
 
 def _die_with_parent(parent: int) -> Callable[[], None]:
-    """For the child, before it runs: SIGTERM when the parent is gone (Linux)."""
+    """For the child, before it runs: SIGTERM when the parent is gone (Linux).
+
+    Until it listens for it itself, Ctrl-C passes it by: the parent ends it.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
 
     def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it went before we asked
             os._exit(1)

@@ -15,6 +15,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from stride_control.executor import StopFlag, spin
 
+from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.composed import make_nodes
 from stride_bringup.graph import check_remappings, sim_nodes
 from stride_bringup.options import Options
@@ -28,10 +29,12 @@ class Result:
     Attributes:
         figures: of the plant (``stride_sim.statistics.Summary``); None if it never came to them.
         failure: one line about a node that ended by itself and should not have; empty otherwise.
+        refused: a node in a process of its own could not be made as it was told, and has said so.
     """
 
     figures: dict[str, Any] | None
     failure: str = ""
+    refused: bool = False
 
 
 def run(options: Options, processes: bool = False) -> Result:
@@ -44,12 +47,12 @@ def run(options: Options, processes: bool = False) -> Result:
     with tempfile.TemporaryDirectory(prefix="stride-") as folder:
         summary = Path(options.summary or f"{folder}/summary.json")
         options = dataclasses.replace(options, summary=str(summary))
-        failure = (_in_processes if processes else _composed)(options)
+        ended = (_in_processes if processes else _composed)(options)
         figures = json.loads(summary.read_text("utf-8")) if summary.is_file() else None
-        return Result(figures, failure)
+        return dataclasses.replace(ended, figures=figures)
 
 
-def _composed(options: Options) -> str:
+def _composed(options: Options) -> Result:
     """One process for all but those that the list keeps alone."""
     stop = StopFlag()
     stop.install()
@@ -67,10 +70,10 @@ def _composed(options: Options) -> str:
             for node in reversed(nodes):
                 node.destroy_node()
             rclpy.try_shutdown()
-    return ""
+    return Result(None)
 
 
-def _in_processes(options: Options) -> str:
+def _in_processes(options: Options) -> Result:
     """A process for each node of the list."""
     stop = StopFlag()
     stop.install()
@@ -78,14 +81,19 @@ def _in_processes(options: Options) -> str:
         for spec in sim_nodes(options):
             children.start(spec, options)
         while not stop.signum:
-            for name, status in children.wait(lambda: stop.signum is not None).items():
+            ended = children.wait(lambda: stop.signum is not None)
+            if stop.signum:  # a terminal sends Ctrl-C to the children too
+                break
+            for name, status in ended.items():
                 if name == "sim" and status == 0:
-                    return ""
+                    return Result(None)
+                if name != "viewer" and status == USAGE_ERROR:
+                    return Result(None, refused=True)
                 print(f"stride: {name} ended ({_how(status)})", file=sys.stderr)
                 # The viewer is a guest; without a node of the loop there is no walk to go on with.
                 if name != "viewer":
-                    return f"{name} ended ({_how(status)})"
-    return ""
+                    return Result(None, f"{name} ended ({_how(status)})")
+    return Result(None)
 
 
 def _how(status: int) -> str:

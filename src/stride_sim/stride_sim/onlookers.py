@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
@@ -17,7 +18,9 @@ from stride_sim.plant import Plant
 from stride_sim.sim_config import SimConfig
 from stride_sim.statistics import RunStatistics
 
-_FILM_FPS = 30
+_FILM = {".gif": (15, (480, 270)), ".mp4": (30, (1280, 720))}
+"""Pictures a second, width and height, by the film's ending: a GIF is for a README."""
+
 _LIVE_S = 0.5
 _WINDOW_HZ = 60
 
@@ -103,14 +106,14 @@ class Filmer(PlantOnlooker):
     def __init__(self, path: str, plant: Plant) -> None:
         from stride_sim.camera import Film  # late: rendering loads Mesa and an encoder
 
-        self._film = Film(path, _FILM_FPS)
-        super().__init__(plant, _FILM_FPS)
+        fps, self._size = _FILM.get(Path(path).suffix, _FILM[".mp4"])
+        self._film = Film(path, fps, self._size)
+        self._camera: Any = None
+        super().__init__(plant, fps)
 
     def open(self) -> None:
         """Aim the camera."""
-        from stride_sim.camera import Camera
-
-        self._camera = Camera(self._plant)
+        self._camera = _aim(self._camera, self._plant, self._size)
 
     def shoot(self, now_ns: int) -> None:
         """One frame."""
@@ -119,6 +122,7 @@ class Filmer(PlantOnlooker):
     def close(self) -> None:
         """Finish the file."""
         self._film.close()
+        self._camera.close()
 
 
 class CameraTopic(PlantOnlooker):
@@ -126,13 +130,12 @@ class CameraTopic(PlantOnlooker):
 
     def __init__(self, node: Node, plant: Plant, rate: float) -> None:
         self._publisher = node.create_publisher(Image, "camera/image_raw", 2)
+        self._camera: Any = None
         super().__init__(plant, rate)
 
     def open(self) -> None:
         """Aim the camera."""
-        from stride_sim.camera import Camera
-
-        self._camera = Camera(self._plant)
+        self._camera = _aim(self._camera, self._plant, (640, 480), samples=0)
 
     def shoot(self, now_ns: int) -> None:
         """One image, if anybody listens."""
@@ -145,6 +148,19 @@ class CameraTopic(PlantOnlooker):
         message.header.frame_id = "camera"
         message.data.frombytes(picture.tobytes())
         self._publisher.publish(message)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._camera.close()
+
+
+def _aim(previous: Any, plant: Plant, size: tuple[int, int], samples: int = 4) -> Any:
+    """A camera on the plant's present model, in place of the previous one."""
+    from stride_sim.camera import Camera
+
+    if previous is not None:
+        previous.close()
+    return Camera(plant, size=size, samples=samples)
 
 
 class Window(PlantOnlooker):

@@ -245,7 +245,7 @@ class SimNode(StrideNode[SimConfig]):
             "state": "paused" if self._paused else "running" if self._running else "waiting",
             "missed_ticks": str(figures.missed_ticks),
             "realtime_factor": f"{figures.realtime_factor:.3f}",
-        } | {f"latency_us_{k}": f"{v:.1f}" for k, v in figures.tick_latency_us.items()}
+        } | {f"latency_us_{k}": f"{v:.1f}" for k, v in figures.tick_latency_us.items() if v}
 
     def finish(self) -> None:
         """End the run once: close the film, write the figures."""

@@ -108,6 +108,8 @@ def carry_out(
     except (ValueError, OSError) as error:
         print(f"{command}: {error}", file=sys.stderr)
         return USAGE_ERROR
+    if result.refused:  # the node that did has said why
+        return USAGE_ERROR
     if result.figures is None:
         print(f"{command}: {result.failure or 'stopped before the first tick'}", file=sys.stderr)
         return FAILED if result.failure else 0
@@ -145,7 +147,8 @@ def _table(report: dict[str, Any]) -> str:
     rows = []
     for name, value in report.items():
         if isinstance(value, dict):
-            value = "  ".join(f"{key} {item:.0f}" for key, item in value.items())
+            known = {key: "-" if item is None else f"{item:.0f}" for key, item in value.items()}
+            value = "  ".join(f"{key} {item}" for key, item in known.items())
         elif isinstance(value, float):
             value = f"{value:.3f}"
         rows.append(f"  {name:<20} {value}")
