@@ -41,66 +41,59 @@ class NodeSpec:
 
 
 def sim_nodes(options: Options) -> list[NodeSpec]:
-    """The simulated robot: gait, ik, safety, whoever watches, and the plant."""
+    """The simulated robot. The plant comes last: it starts once those before it listen."""
+    others = [*control_nodes(options, watch_plant=False), *guests(options)]
+    return [*others, _sim(options, others)]
+
+
+def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
+    """The controller: the same for every plant.
+
+    Args:
+        options: of the run.
+        watch_plant: whether a plant that falls silent is a fault; a simulation may pause.
+    """
     robot = {"robot": options.robot, "servo": options.servo}
-    pattern = {"gait.pattern": options.gait} if options.gait else {}
-    nodes = [
+    gait = robot | {
+        "initial_command": list(map(float, options.command)),
+        "stamped_cmd_vel": options.stamped_cmd_vel,
+    }
+    return [
         NodeSpec(
-            "gait",
-            "stride_control",
-            "gait_node",
-            "stride_control.gait_node:GaitNode",
+            *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
             hears=("joint_states", "cmd_vel"),
             tells=("foot_targets",),
-            parameters=robot
-            | pattern
-            | {
-                "initial_command": list(map(float, options.command)),
-                "stamped_cmd_vel": options.stamped_cmd_vel,
-            },
+            parameters=gait | ({"gait.pattern": options.gait} if options.gait else {}),
         ),
         NodeSpec(
-            "ik",
-            "stride_control",
-            "ik_node",
-            "stride_control.ik_node:IkNode",
+            *("ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode"),
             hears=("foot_targets", "residual"),
             tells=("joint_targets",),
             parameters=robot,
         ),
         NodeSpec(
-            "safety",
-            "stride_control",
-            "safety_node",
-            "stride_control.safety_node:SafetyNode",
+            *("safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode"),
             hears=("joint_states", "imu", "joint_targets"),
             tells=("joint_commands", "safety_status"),
-            parameters=robot | {"watch_plant": False},
+            parameters=robot | {"watch_plant": watch_plant},
         ),
     ]
-    if options.record:
-        nodes.append(
-            NodeSpec(
-                "recorder",
-                "stride_operator",
-                "recorder_node",
-                "stride_operator.recorder_node:RecorderNode",
-                hears=(EVERYTHING,),
-                parameters={"output": options.record},
-            )
-        )
-    if not options.headless and not options.window:
-        nodes.append(
-            NodeSpec(
-                "viewer",
-                "stride_operator",
-                "viewer_node",
-                "stride_operator.viewer_node:ViewerNode",
-                alone=True,
-            )
-        )
-    # The plant comes last: it starts the first tick as soon as those before it listen.
-    return [*nodes, _sim(options, nodes)]
+
+
+def guests(options: Options) -> list[NodeSpec]:
+    """Whoever watches: the robot walks without them."""
+    recorder = NodeSpec(
+        *("recorder", "stride_operator", "recorder_node"),
+        "stride_operator.recorder_node:RecorderNode",
+        hears=(EVERYTHING,),
+        parameters={"output": options.record},
+    )
+    viewer = NodeSpec(
+        *("viewer", "stride_operator", "viewer_node", "stride_operator.viewer_node:ViewerNode"),
+        alone=True,
+    )
+    watched = not options.headless and not options.window
+    return ([recorder] if options.record else []) + ([viewer] if watched else [])
 
 
 EVERYTHING = "*"

@@ -195,17 +195,28 @@ def read(given: Mapping[str, str]) -> Launch:
     options = Options(**values)
     options.params_files()
     check_remappings(sim_nodes(options), options)
-    if how["rviz"] and options.namespace:
-        raise ValueError(
-            f"rviz: true: expected false with namespace {options.namespace!r}; start rviz2 "
-            "by hand, with the fixed frame and the TF prefix of that robot"
-        )
+    if how["rviz"]:
+        _check_rviz(options.namespace)
     words = [
         f"{flag(each.name)}={given[each.name]}"
         for each in run_arguments()
         if each.name != "namespace" and given.get(each.name, each.typed) != each.typed
     ]
     return Launch(options, tuple(words), **how)
+
+
+def _check_rviz(namespace: str) -> None:
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    if namespace:
+        raise ValueError(
+            f"rviz: true: expected false with namespace {namespace!r}; start rviz2 by hand, with "
+            "the fixed frame and the TF prefix of that robot"
+        )
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        raise ValueError("rviz: true: expected false, as rviz2 is not installed") from None
 
 
 def flag(name: str) -> str:

@@ -28,10 +28,17 @@ class Pacer:
         self._next = None
 
     def due(self, now: float) -> int:
-        """Ticks due at ``now`` [s] of a monotonic clock; they count as taken."""
+        """Ticks due at ``now`` [s] of a monotonic clock; they count as taken.
+
+        A timer of the same period asks; its phase is not ours. So a tick is due from half a period
+        before its time, and a late call takes one tick alone until a whole period is lost.
+        """
         if self._next is None:
             self._next = now + self._wall_period
             return 1
-        count = int((now - self._next) / self._wall_period) + 1 if now >= self._next else 0
+        late = (now - self._next) / self._wall_period
+        if late < -0.5:
+            return 0
+        count = 1 + max(int(late), 0)
         self._next += count * self._wall_period
         return min(count, self._catch_up)

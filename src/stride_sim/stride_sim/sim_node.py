@@ -34,6 +34,9 @@ from stride_sim.terrain import TerrainConfig
 _RETRY_S = 1.0
 """A tick that nobody answered for this long in lockstep is published again."""
 
+_FIRST_RETRY_S = 0.1
+"""The first tick comes before all nodes have found each other: it is repeated sooner."""
+
 _IDLE_S = 0.01
 
 
@@ -90,7 +93,7 @@ class SimNode(StrideNode[SimConfig]):
             self._start_when_ready()
         elif self._paused:
             return
-        elif self._pacer is None:
+        elif self._pacer is None or self._answered_ns < 0:
             self._retry_if_silent()
         elif not (self.config.lockstep and self._answer is None):
             for _ in range(1 if self.config.lockstep else self._pacer.due(monotonic())):
@@ -102,10 +105,8 @@ class SimNode(StrideNode[SimConfig]):
         ):
             return
         self._running = True
-        self._began = monotonic()
         if self._pacer is not None:
             self._timer.timer_period_ns = round(self._pacer.wall_period * NANOSECONDS)
-            self._pacer.restart()
         self._publish_tick()
 
     def _publish_tick(self) -> None:
@@ -131,9 +132,17 @@ class SimNode(StrideNode[SimConfig]):
             self._answer = command
         if not self._obey(command):
             return
+        if self._answered_ns < 0:
+            self._begin()
         self._answered_ns = stamp
         if self._pacer is None and self._running and not self._paused and self._answer is command:
             self._finish_tick()
+
+    def _begin(self) -> None:
+        """The graph is connected from end to end: from here on time counts."""
+        self._began = monotonic()
+        if self._pacer is not None:
+            self._pacer.restart()
 
     def _obey(self, command: JointState) -> bool:
         """Hand a command to the plant. A position list that is empty switches the motors off."""
@@ -174,7 +183,8 @@ class SimNode(StrideNode[SimConfig]):
             self.warn_once("silence", "joint_commands fell silent: motors off")
 
     def _retry_if_silent(self) -> None:
-        if (perf_counter_ns() - self._published_at) * 1e-9 > _RETRY_S and self._answer is None:
+        patience = _RETRY_S if self._answered_ns >= 0 else _FIRST_RETRY_S
+        if (perf_counter_ns() - self._published_at) * 1e-9 > patience and self._answer is None:
             self.counts["ticks_repeated"] = self.counts.get("ticks_repeated", 0) + 1
             self._publish(self.plant.truth())
 

@@ -146,6 +146,8 @@ def _report(options: Any, figures: dict[str, Any]) -> dict[str, Any]:
 def _table(report: dict[str, Any]) -> str:
     rows = []
     for name, value in report.items():
+        if value is None:
+            continue
         if isinstance(value, dict):
             known = {key: "-" if item is None else f"{item:.0f}" for key, item in value.items()}
             value = "  ".join(f"{key} {item}" for key, item in known.items())
