@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,17 @@ def start(context: LaunchContext) -> list[Node]:
         own = [word for word in context.argv if word.partition(":=")[0] not in LAUNCHS_OWN]
         split(own)  # launch itself would ignore a misspelt name
     asked = read(context.launch_configurations)
+    prefix = None if "launch-prefix" in context.launch_configurations else ENDS_WITH_PARENT
     return [
         Node(
             package=process.package,
             executable=process.executable,
+            exec_name=process.executable,
             arguments=[*process.arguments],
             ros_arguments=[*process.ros_arguments],
             namespace=asked.options.namespace or None,
             additional_env=LOOPBACK,
+            prefix=prefix,
             output="screen",
             on_exit=None if process.guest else end,
         )
@@ -66,3 +70,6 @@ LOOPBACK = {
     "ROS_AUTOMATIC_DISCOVERY_RANGE": os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 }
 """No network beyond this machine, unless the user says otherwise."""
+
+ENDS_WITH_PARENT = "setpriv --pdeathsig TERM" if shutil.which("setpriv") else None
+"""A launch that is killed cannot end its processes: the kernel does (Linux)."""

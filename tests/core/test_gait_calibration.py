@@ -134,9 +134,7 @@ def test_bad_knots_are_refused_in_one_line_that_shows_them(part, speed, ask):
 def test_pairs_that_only_fit_together_by_mistake_are_refused():
     # 2 + 1 speeds and 1 + 2 asks: as many in all, but no pairs
     with pytest.raises(ValueError, match=r"calibration\.trot"):
-        trotting(
-            forward=Calibration((0.1,), (0.1, 0.2)), backward=Calibration((0.1, 0.2), (0.3,))
-        )
+        trotting(forward=Calibration((0.1,), (0.1, 0.2)), backward=Calibration((0.1, 0.2), (0.3,)))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

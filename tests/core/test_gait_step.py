@@ -10,7 +10,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from stride_core.gait import PATTERNS
 from stride_core.gait.config import Calibration, Calibrations, Pattern, PatternCalibration
-
 from tests.core.batches import assert_same, row
 from tests.core.walking import (
     CONFIG,
@@ -43,11 +42,12 @@ def one_cycle(inputs, cells=400, gait=GAIT):
         inputs, cells, dt=float(state.shape[PARTS.index("cycle_time")]) / cells, gait=gait,
         state=state._replace(phase=np.zeros(())),
     )]  # fmt: skip
-    return tuple(np.array([getattr(o, name) for o in outputs]) for name in ("phase", "swing", "feet"))
+    names = ("phase", "swing", "feet")
+    return tuple(np.array([getattr(output, name) for output in outputs]) for name in names)
 
 
 def rigid_body_stride(command, pattern, cycle=CYCLE):
-    """What the ground travels under each nominal foot in one stance, (legs, 2): v + ω × r by cross."""
+    """What each nominal foot travels over the ground in one stance, (legs, 2): v + ω × r."""
     vx, vy, wz = command
     arm = SPEC.hips + at_rest()
     velocity = np.array([vx, vy, 0.0]) + np.cross([0.0, 0.0, wz], arm)
@@ -158,6 +158,18 @@ def test_a_foot_touches_down_half_a_stride_ahead_and_lifts_half_a_stride_behind(
             np.testing.assert_allclose(out.feet[leg], want, rtol=0, atol=1e-12)
 
 
+def test_leaning_a_foot_lands_nearer_and_lifts_off_further_behind():
+    gait = make_gait(lean=1.0 / 6.0)
+    inputs = asking((0.08, -0.03, 0.0))
+    state = settled(inputs, gait=gait)
+    stride = rigid_body_stride((0.08, -0.03, 0.0), "trot")[0]
+    for phase, share in ((0.0, 1.0 / 3.0), (DUTY["trot"], -2.0 / 3.0)):
+        _, out = gait.step(state._replace(phase=np.array(phase)), inputs, 0.0)
+        np.testing.assert_allclose(
+            out.feet[0, :2] - at_rest()[0, :2], share * stride, rtol=0, atol=1e-12
+        )
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_position_and_velocity_are_continuous_over_the_cycle(pattern):
     # as for the path itself: a second derivative of 6·stride/duty along and 64·lift up, over
@@ -211,7 +223,8 @@ def test_any_finite_command_gives_finite_feet_and_phases_below_one(asked, dt):
     state = GAIT.initial(asking())
     for command, pattern, upright in asked:
         inputs = asking(command, pattern=pattern, upright=upright)
-        for state, out in walk(inputs, 5, dt=dt, state=state):
+        start = state
+        for state, out in walk(inputs, 5, dt=dt, state=start):
             for field in (*state, *out):
                 assert np.isfinite(field).all()
             assert 0.0 <= state.phase < 1.0
@@ -234,7 +247,8 @@ def test_phases_stay_in_range_and_nothing_is_nan_whatever_changes(seed):
     state = GAIT.initial(random_inputs(rng, (32,)))
     for _ in range(20):
         inputs, dt = random_inputs(rng, (32,)), rng.choice([0.001, 0.01, 0.02, 0.1])
-        for state, out in walk(inputs, 4, dt=dt, state=state):
+        start = state
+        for state, out in walk(inputs, 4, dt=dt, state=start):
             assert ((state.phase >= 0.0) & (state.phase < 1.0)).all()
             assert (state.phase[~state.walking] == 0.0).all()
             assert ((out.phase >= 0.0) & (out.phase < 1.0)).all()
@@ -249,7 +263,8 @@ def test_no_time_no_change(pattern):
     for state in (GAIT.initial(inputs), settled(inputs, seconds=0.26)):
         _, before = GAIT.step(state, inputs, 0.0)
         wild = asking((-0.3, 0.2, -1.0), shape=1.1 * SHAPE, pattern=pattern)
-        for asked in (inputs, wild, asking(pattern=pattern), wild._replace(upright=np.array(False))):
+        sit = wild._replace(upright=np.array(False))
+        for asked in (inputs, wild, asking(pattern=pattern), sit):
             after, out = GAIT.step(state, asked, 0.0)
             for name in ("phase", "command", "shape", "pattern"):
                 np.testing.assert_array_equal(getattr(after, name), getattr(state, name), name)
@@ -278,20 +293,21 @@ def test_a_state_does_not_share_memory_with_its_inputs():
 
 
 @pytest.mark.parametrize("lead", [(), (7,), (2, 3), (0,), (2, 0)])
-def test_a_batch_is_its_rows(lead):
+@pytest.mark.parametrize("gait", [GAIT, CONTROLLER.gait], ids=["own", "shipped"])
+def test_a_batch_is_its_rows(lead, gait):
     rng = np.random.default_rng(6)
     inputs = random_inputs(rng, lead)
-    state = GAIT.initial(inputs)
-    singles = {index: GAIT.initial(row(inputs, index)) for index in np.ndindex(lead)}
+    state = gait.initial(inputs)
+    singles = {index: gait.initial(row(inputs, index)) for index in np.ndindex(lead)}
     for tick in range(60):
         if tick % 20 == 19:
             inputs = random_inputs(rng, lead)
-        state, out = GAIT.step(state, inputs, 0.02)
+        state, out = gait.step(state, inputs, 0.02)
         assert out.feet.shape == (*lead, 4, 3)
         assert out.phase.shape == out.swing.shape == (*lead, 4)
         assert out.limited.shape == state.phase.shape == lead
         for index in singles:
-            singles[index], single = GAIT.step(singles[index], row(inputs, index), 0.02)
+            singles[index], single = gait.step(singles[index], row(inputs, index), 0.02)
             assert_same(state, singles[index], index)
             assert_same(out, single, index)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,14 +20,14 @@ def path(phase, duty, stride=(0.1, 0.0), lift=0.03):
     """Displacement and swing of one foot at many phases."""
     phase = np.asarray(phase, float)
     legs = np.broadcast_to(np.asarray(stride, float), (*phase.shape, 2))
-    return foot_path(phase, np.float64(duty), legs, np.float64(lift))
+    return foot_path(phase, np.array(duty), legs, np.array(lift))
 
 
 def bezier(points, u):
     """De Casteljau: repeated linear interpolation between the control points."""
     level = [np.full_like(u, p) for p in points]
     while len(level) > 1:
-        level = [a + (b - a) * u for a, b in zip(level, level[1:], strict=False)]
+        level = [a + (b - a) * u for a, b in pairwise(level)]
     return level[0]
 
 
@@ -51,9 +53,9 @@ def test_swing_is_the_bezier_of_its_control_points(duty, stride, lift):
     u = np.linspace(0.0, 1.0, 41)[:-1]
     k = (1.0 - duty) / duty
     along = bezier([-0.5, -0.5 - k / 3.0, 0.5 + k / 3.0, 0.5], u)
-    want = np.column_stack([
-        along * stride[0], along * stride[1], bezier([0.0, 0.0, 8.0 / 3.0 * lift, 0.0, 0.0], u)
-    ])
+    want = np.column_stack(
+        [along * stride[0], along * stride[1], bezier([0.0, 0.0, 8.0 / 3.0 * lift, 0.0, 0.0], u)]
+    )
     got, _ = path(duty + u * (1.0 - duty), duty, stride, lift)
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-13)
 
@@ -124,6 +126,17 @@ def test_swing_begins_at_the_duty_and_is_off_the_ground(duty, phase):
         assert got[0, 2] > 0.0
     if phase <= duty:
         assert got[0, 2] == 0.0
+
+
+@given(duties, strides, lifts, st.floats(0.0, 0.5))
+def test_lean_moves_the_whole_path_behind_by_its_share_of_the_stride(duty, stride, lift, lean):
+    phase = np.linspace(0.0, 1.0, 50)[:-1]
+    legs = np.broadcast_to(stride, (len(phase), 2))
+    straight, _ = path(phase, duty, stride, lift)
+    got, swing = foot_path(phase, np.array(duty), legs, np.array(lift), np.array(lean))
+    want = straight - [lean * stride[0], lean * stride[1], 0.0]
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(swing, phase >= duty)
 
 
 def test_without_stride_or_lift_the_foot_stays():

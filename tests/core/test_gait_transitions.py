@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from stride_core.gait import PATTERNS, shape_array
-
+from stride_core.gait.config import Pattern
 from tests.core.walking import (
     CONFIG,
     CYCLE,
@@ -16,6 +18,7 @@ from tests.core.walking import (
     SPEC,
     asking,
     at_rest,
+    make_gait,
     random_inputs,
     settled,
     shaped,
@@ -44,14 +47,16 @@ def test_no_component_ever_changes_faster_than_its_limit():
     state = GAIT.initial(random_inputs(rng, (40,)))
     for _ in range(12):
         before = state.command
-        for state, _ in walk(random_inputs(rng, (40,)), 12, state=state):
+        start = state
+        for state, _ in walk(random_inputs(rng, (40,)), 12, state=start):
             assert (np.abs(state.command - before) <= ACCELERATION * DT + 1e-12).all()
             before = state.command
 
 
 def test_a_reversal_passes_through_zero_without_stopping():
     state = settled(WALK)
-    for state, _ in walk(asking((-0.15, 0, 0)), 60, state=state):
+    start = state
+    for state, _ in walk(asking((-0.15, 0, 0)), 60, state=start):
         assert state.walking
     np.testing.assert_allclose(state.command, [-0.15, 0.0, 0.0], rtol=0, atol=1e-12)
 
@@ -63,7 +68,8 @@ def test_a_reversal_passes_through_zero_without_stopping():
 def test_told_to_stop_it_finishes_the_step_and_rests_with_its_feet_at_the_stance(pattern):
     state = settled(asking((0.15, 0.02, 0.2), pattern=pattern))
     before = state.phase
-    for state, out in walk(asking(pattern=pattern), 200, state=state):
+    start = state
+    for state, _ in walk(asking(pattern=pattern), 200, state=start):
         if not state.walking:
             break
         assert (state.phase - before) % 1.0 == pytest.approx(DT / CYCLE, abs=1e-12)
@@ -78,6 +84,14 @@ def test_told_to_stop_it_finishes_the_step_and_rests_with_its_feet_at_the_stance
         assert not out.limited
 
 
+def test_a_leg_that_lifts_off_at_phase_zero_does_not_swing_at_rest():
+    walking = Pattern(offsets=(0.0, 0.5, 0.25, 0.75), duty=0.75)
+    gait = make_gait(patterns=dataclasses.replace(CONFIG.patterns, walk=walking))
+    for _, out in walk(asking(pattern="walk"), 2, gait=gait):
+        assert not out.swing.any()
+        np.testing.assert_allclose(out.feet, at_rest(), rtol=0, atol=1e-15)
+
+
 def test_it_stops_within_the_time_to_slow_down_and_a_cycle():
     state = settled(WALK)  # 0.15 m/s at 1 m/s²
     ticks = next(n for n, (s, _) in enumerate(walk(STAND, 500, state=state)) if not s.walking)
@@ -86,9 +100,11 @@ def test_it_stops_within_the_time_to_slow_down_and_a_cycle():
 
 def test_asked_again_before_it_has_stopped_it_walks_on():
     state = settled(WALK)
-    for state, _ in walk(STAND, 12, state=state):
+    start = state
+    for state, _ in walk(STAND, 12, state=start):
         assert state.walking
-    for state, _ in walk(WALK, 200, state=state):
+    start = state
+    for state, _ in walk(WALK, 200, state=start):
         assert state.walking
 
 
@@ -111,7 +127,7 @@ def test_next_to_nothing_is_a_command_to_stand(command):
 def test_a_little_more_than_nothing_in_any_direction_walks(axis, sign):
     command = np.zeros(3)
     command[axis] = sign * 0.002
-    (state, _), = walk(asking(command), 1)
+    ((state, _),) = walk(asking(command), 1)
     assert state.walking
 
 
@@ -138,9 +154,23 @@ def test_the_shape_is_reached_at_its_rates_and_exactly(command):
 def test_walking_goes_on_at_full_speed_while_the_shape_changes(part):
     state = settled(WALK)
     shape = shaped(**{part: CHANGES[part]})
-    for state, out in walk(WALK._replace(shape=shape), 80, state=state):
+    start = state
+    for state, out in walk(WALK._replace(shape=shape), 80, state=start):
         assert state.walking
         np.testing.assert_allclose(out.command, WALK.command, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_how_it_walks_does_not_depend_on_how_it_walked_before(part):
+    new = WALK._replace(shape=shaped(**{part: CHANGES[part]}))
+    changed, fresh = settled(WALK), settled(new)
+    start = changed
+    for changed, _ in walk(new, 200, dt=0.02, state=start):
+        assert changed.walking
+    for phase in np.linspace(0.0, 1.0, 12, endpoint=False):
+        _, got = GAIT.step(changed._replace(phase=np.array(phase)), new, 0.0)
+        _, want = GAIT.step(fresh._replace(phase=np.array(phase)), new, 0.0)
+        np.testing.assert_allclose(got.feet, want.feet, rtol=0, atol=1e-12)
 
 
 def test_at_rest_the_feet_stand_at_the_height_and_the_width():
@@ -169,7 +199,8 @@ def test_no_foot_ever_jumps():
     for _ in range(12):
         inputs = random_inputs(rng, (24,))
         inputs = inputs._replace(command=inputs.command * 0.25)
-        for state, out in walk(inputs, 400, dt=dt, state=state):
+        start = state
+        for state, out in walk(inputs, 400, dt=dt, state=start):  # noqa: B007
             worst = max(worst, np.abs(out.feet - before).max())
             before = out.feet
     foot_speed = 0.15 + 0.1 + 0.625 * 0.1
@@ -189,7 +220,8 @@ def test_sitting_down_ends_at_the_robots_seat_and_standing_up_at_its_height():
     sit = asking(upright=False)
     *_, (state, out) = walk(sit, 100, state=settled(STAND))
     np.testing.assert_allclose(out.feet, SPEC.sit, rtol=0, atol=1e-12)
-    for state, out in walk(STAND, 100, state=state):
+    start = state
+    for state, out in walk(STAND, 100, state=start):  # noqa: B007
         assert not state.walking
     np.testing.assert_allclose(out.feet, at_rest(), rtol=0, atol=1e-12)
 
@@ -221,7 +253,8 @@ def test_the_pattern_changes_at_rest_alone(before, after):
         return
     state = settled(asking((0.1, 0, 0), pattern=before))
     was_walking, rested = True, 0
-    for state, out in walk(asking((0.1, 0, 0), pattern=after), 300, state=state):
+    start = state
+    for state, out in walk(asking((0.1, 0, 0), pattern=after), 300, state=start):
         pattern = PATTERNS[int(state.pattern)]
         if pattern == before:
             assert rested == 0 or not state.walking

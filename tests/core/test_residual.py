@@ -25,7 +25,9 @@ def test_each_axis_is_clipped_by_itself():
 
 
 def test_a_limit_for_each_axis():
-    got = add_residual(np.zeros((1, 3)), np.array([[1.0, -1.0, -1.0]]), np.array([0.03, 0.02, 0.01]))
+    got = add_residual(
+        np.zeros((1, 3)), np.array([[1.0, -1.0, -1.0]]), np.array([0.03, 0.02, 0.01])
+    )
     np.testing.assert_array_equal(got, [[0.03, -0.02, -0.01]])
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from stride_core.arrays import FloatArray
 from stride_core.safety import (
     Action,
     Decision,
@@ -17,7 +19,6 @@ from stride_core.safety import (
     explain,
     initial,
 )
-
 from tests.core.watchdog import (
     CONFIG,
     DT,
@@ -33,13 +34,17 @@ from tests.core.watchdog import (
 
 NEVER = -np.inf
 UNKNOWN = np.full(3, np.nan)
-FAULTS: dict[Reason, dict[str, object]] = {  # old enough to be stale in the ticks after NOW too
+FAULTS: dict[Reason, dict[str, Any]] = {  # old enough to be stale in the ticks after NOW too
     Reason.STATE_STALE: {"state_time": NOW - 0.126},
     Reason.STATE_NOT_FINITE: {"position": [0.25, np.nan, 1.0]},
     Reason.TILT: {"up": tilted(1.01)},
     Reason.TARGET_STALE: {"target_time": NOW - 0.251},
     Reason.EMERGENCY_STOP: {"estop": True},
 }
+
+
+def near_home(*offset: float) -> FloatArray:
+    return HOME + np.array(offset)
 
 
 def verdict(state: SafetyState, decision: Decision) -> tuple[Mode, Action, Reason]:
@@ -89,10 +94,22 @@ def test_the_motors_stay_off_while_anything_is_wrong(wrong):
 
 
 def test_they_come_on_when_it_is_right_again_and_no_trace_is_left():
-    for wrong in ({"position": UNKNOWN}, {"target": UNKNOWN}, {"up": UNKNOWN}):
-        state, _ = decide(standing_by(), **wrong)
+    for field in ("position", "target", "up"):
+        unknown: dict[str, Any] = {field: UNKNOWN}
+        state, _ = decide(standing_by(), **unknown)
         _, decision = decide(state, NOW + DT)
         np.testing.assert_array_equal(decision.command, HOME)
+
+
+def test_a_recent_target_does_not_power_the_motors_when_the_newest_is_not_finite():
+    state, _ = decide(standing_by(), up=tilted(2.0))  # a usable target, but a fallen robot
+    _, decision = decide(state, NOW + DT, target=UNKNOWN)
+    assert_motors_off(decision)
+
+
+def test_before_the_motors_are_on_limits_are_no_reason():
+    state, decision = decide(standing_by(), target=[9.0, -9.0, 9.0], target_time=NEVER)
+    assert verdict(state, decision) == (Mode.STANDBY, Action.DAMP, Reason(0))
 
 
 def test_the_first_command_is_where_the_joints_are_now():
@@ -117,22 +134,22 @@ def test_standby_is_kept_when_the_state_is_lost_before_the_motors_were_on():
 
 
 def test_a_target_within_reach_of_one_tick_passes():
-    target = HOME + (PER_TICK, -0.1, 0.0)
+    target = near_home(PER_TICK, -0.1, 0.0)
     state, decision = decide(powered_up(), target=target)
     assert verdict(state, decision) == (Mode.ACTIVE, Action.PASS, Reason(0))
     np.testing.assert_array_equal(decision.command, target)
 
 
 def test_a_leap_is_slowed_to_the_speed_limit_joint_by_joint():
-    _, decision = decide(powered_up(), target=HOME + (0.5, 0.1, -1.0))
-    np.testing.assert_array_equal(decision.command, HOME + (PER_TICK, 0.1, -PER_TICK))
+    _, decision = decide(powered_up(), target=near_home(0.5, 0.1, -1.0))
+    np.testing.assert_array_equal(decision.command, near_home(PER_TICK, 0.1, -PER_TICK))
     assert decision.action == Action.LIMIT
     assert decision.reasons == Reason.SPEED_LIMIT
     assert explain(CONFIG, decision) == [Explanation("SPEED_LIMIT", 1.0 - PER_TICK, 0.0)]
 
 
 def test_a_leap_arrives_after_as_many_ticks_as_its_speed_needs():
-    state, target = powered_up(), HOME + (0.5, 0.0, 0.0)  # 4 ticks of 0.125
+    state, target = powered_up(), near_home(0.5, 0.0, 0.0)  # 4 ticks of 0.125
     commands = []
     for tick in range(5):
         now = NOW + tick * DT
@@ -289,12 +306,15 @@ def test_a_stamp_from_the_future_is_no_proof_of_freshness(stamp, ahead):
 
 
 def test_explanations_name_reason_value_and_limit_the_strictest_first():
-    wrong = {"up": tilted(1.5), "target_time": NOW - 0.5, "estop": True}
-    _, decision = decide(powered_up(), **wrong)
-    first, tilt, target = explain(CONFIG, decision)
-    assert first.reason == "EMERGENCY_STOP"
-    assert tilt == Explanation("TILT", pytest.approx(1.5), 1.0)
+    wrong: dict[str, Any] = {"up": tilted(1.5), "target_time": NOW - 0.5}
+    state, decision = decide(powered_up(), **wrong)
+    tilt, target = explain(CONFIG, decision)
+    assert (tilt.reason, tilt.limit) == ("TILT", 1.0)
+    assert tilt.value == pytest.approx(1.5)
     assert target == Explanation("TARGET_STALE", 0.5, 0.25)
+    _, decision = decide(state, estop=True)
+    names = [item.reason for item in explain(CONFIG, decision)]
+    assert names == ["EMERGENCY_STOP", "TILT", "TARGET_STALE"]
 
 
 def test_explanations_of_a_stale_state_and_of_limits():

@@ -18,7 +18,6 @@ from stride_core.safety import (
     initial,
     step,
 )
-
 from tests.core.batches import assert_same, row
 from tests.core.watchdog import CONFIG, DT, HOME, LIMITS, UPRIGHT, tilted
 

@@ -52,6 +52,7 @@ CONFIG = dataclasses.replace(
     ),
     limits=Limits(speed=(0.5, 0.3, 2.0), acceleration=(1.0, 0.8, 6.0), servo_share=0.9),
     calibration=Calibrations(),
+    lean=0.0,
 )
 PARTS = tuple(part.name for part in dataclasses.fields(Shape))
 HEIGHT, LIFT, CYCLE = CONFIG.shape.height, CONFIG.shape.step_height, CONFIG.shape.cycle_time
@@ -113,8 +114,12 @@ def settled(inputs: GaitInputs, *, gait: Gait = GAIT, seconds: float = 4.0) -> G
 
 def random_inputs(rng: np.random.Generator, lead: tuple[int, ...]) -> GaitInputs:
     """Anything that may be asked while walking, within what this robot can be shaped to."""
-    low = shaped(height=0.07, step_height=0.0, cycle_time=0.25, stance_length=-0.01, stance_width=-0.01)
-    high = shaped(height=0.095, step_height=0.03, cycle_time=1.0, stance_length=0.01, stance_width=0.01)
+    low = shaped(
+        height=0.07, step_height=0.0, cycle_time=0.25, stance_length=-0.01, stance_width=-0.01
+    )
+    high = shaped(
+        height=0.095, step_height=0.03, cycle_time=1.0, stance_length=0.01, stance_width=0.01
+    )
     commands = rng.uniform(-1.0, 1.0, (*lead, 3)) * (0.6, 0.4, 2.5)
     return GaitInputs(
         command=commands * rng.choice([0, 1], (*lead, 1)),

@@ -33,28 +33,3 @@ def graph(domain: int) -> Iterator[Graph]:
     made = Graph(domain)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def shared_domain() -> Iterator[int]:
-    """A ROS domain of the module's own."""
-    with free_domain() as number:
-        yield number
-
-
-@pytest.fixture(scope="module")
-def shared_processes(
-    shared_domain: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Processes]:
-    """Processes that the tests of a module share."""
-    made = Processes(tmp_path_factory.mktemp("run"), shared_domain)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def shared_graph(shared_domain: int) -> Iterator[Graph]:
-    """A ROS context that the tests of a module share."""
-    made = Graph(shared_domain)
-    yield made
-    made.close()

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 120.0  # s
+PATIENCE = float(os.environ.get("STRIDE_TEST_PATIENCE", "60"))  # s
 CLI = (sys.executable, "-m", "stride_bringup.cli")
 FAST = ("--headless", "--realtime-factor", "max", "--json")
 LEVEL = re.compile(r"\[(WARN|ERROR|FATAL)\] \[[\d.]+\] \[([\w.]+)\]: (.*)")
@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], Any], step: Callable[[], None] | None = N
         value = condition()
         if value:
             return value
-        step() if step else time.sleep(0.01)
+        step() if step else time.sleep(0.02)
     raise AssertionError(f"waited {PATIENCE:.0f} s in vain")
 
 
@@ -106,7 +106,11 @@ class Started:
         return last
 
     def end(self) -> None:
-        """Kill whatever is left, by id."""
+        """Ask it to end, then kill whatever is left, by id."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(10.0)
         for pid in self.family():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -191,6 +195,18 @@ class Graph:
             self.destroy(node)
         self._executor.shutdown()
         self.context.try_shutdown()
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[tuple[Processes, Graph]]:
+    """A domain with processes and a ROS context in it."""
+    with free_domain() as domain:
+        processes, graph = Processes(folder, domain), Graph(domain)
+        try:
+            yield processes, graph
+        finally:
+            graph.close()
+            processes.close()
 
 
 def warnings(text: str, node: str = "") -> list[str]:

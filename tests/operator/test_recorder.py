@@ -116,11 +116,13 @@ def test_a_stamp_of_the_wall_clock_does_not_get_into_a_simulated_bag() -> None:
     assert clock.time(1_800_000_000 * 10**9) == 5 * 10**9
 
 
-def test_without_ticks_the_latest_stamp_serves() -> None:
+def test_before_the_first_tick_everything_waits() -> None:
     clock = LogClock()
     wall = 1_800_000_000 * 10**9
-    assert clock.time(wall) == wall
-    assert clock.time(None) == wall
+    assert clock.time(wall) is None
+    assert clock.time(None) is None
+    assert clock.time(0, ticks=True) == 0
+    assert clock.time(wall) == 0
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=1))

@@ -178,13 +178,18 @@ def test_a_foot_s_friction_can_be_set(spec: RobotSpec) -> None:
 def test_a_model_that_lacks_a_name_is_refused_in_one_line(spec: RobotSpec, tmp_path: Path) -> None:
     text = Path(spec.mjcf).read_text()
     broken = tmp_path / "broken.xml"
-    broken.write_text(text.replace('joint name="FL_tilt"', 'joint name="FL_swing"').replace(
-        'joint="FL_tilt"', 'joint="FL_swing"'
-    ))
+    broken.write_text(
+        text.replace('joint name="FL_tilt"', 'joint name="FL_swing"').replace(
+            'joint="FL_tilt"', 'joint="FL_swing"'
+        )
+    )
     wrong = tmp_path / "wrong.xml"
     wrong.write_text(text.replace("</mujoco>", ""))
-    for path, expected in ((broken, "no joint FL_tilt"), (wrong, "does not load"),
-                           (tmp_path / "none.xml", "does not load")):
+    for path, expected in (
+        (broken, "no joint FL_tilt"),
+        (wrong, "does not load"),
+        (tmp_path / "none.xml", "does not load"),
+    ):
         with pytest.raises(SimError) as raised:
             build_model(dataclasses.replace(spec, mjcf=path), [FLAT])
         assert expected in str(raised.value)

@@ -46,15 +46,12 @@ def test_the_same_seed_gives_the_same_run_and_another_another(spec: RobotSpec, t
 
 def test_threads_do_not_change_a_bit(spec: RobotSpec, trot: Trot) -> None:
     one, two = (
-        _walk(Plant(spec, terrain=ROUGH, robots=5, threads=threads), trot, 40)
-        for threads in (1, 2)
+        _walk(Plant(spec, terrain=ROUGH, robots=5, threads=threads), trot, 40) for threads in (1, 2)
     )
     assert np.array_equal(one, two)
 
 
-def test_robot_i_of_many_is_the_robot_alone_with_the_same_seed(
-    spec: RobotSpec, trot: Trot
-) -> None:
+def test_robot_i_of_many_is_the_robot_alone_with_the_same_seed(spec: RobotSpec, trot: Trot) -> None:
     seeds = [11, 5, 7]
     speeds = np.array([0.1, 0.2, 0.15])
     poses = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 0.5], [-1.0, 0.3, -2.0]])
@@ -68,9 +65,7 @@ def test_robot_i_of_many_is_the_robot_alone_with_the_same_seed(
         assert np.array_equal(_walk(alone, trot, 60, speeds[i : i + 1])[:, 0], together[:, i])
 
 
-def test_robots_on_their_own_terrains_walk_as_they_would_alone(
-    spec: RobotSpec, trot: Trot
-) -> None:
+def test_robots_on_their_own_terrains_walk_as_they_would_alone(spec: RobotSpec, trot: Trot) -> None:
     grounds = [
         TerrainConfig("flat"),
         TerrainConfig("rough", 0.9, 4),

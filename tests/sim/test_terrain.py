@@ -31,9 +31,7 @@ def test_difficulty_0_is_level(name: str) -> None:
     hard=st.floats(0.0, 1.0),
     seed=st.integers(0, 3),
 )
-def test_every_height_grows_with_difficulty(
-    name: str, easy: float, hard: float, seed: int
-) -> None:
+def test_every_height_grows_with_difficulty(name: str, easy: float, hard: float, seed: int) -> None:
     easy, hard = sorted([easy, hard])
     low = generate(TerrainConfig(name, easy, seed)).heights
     high = generate(TerrainConfig(name, hard, seed)).heights

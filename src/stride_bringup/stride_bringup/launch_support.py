@@ -171,7 +171,7 @@ class Launch:
             Process(
                 spec.package,
                 spec.executable,
-                ros_arguments=tuple(ros_arguments(spec, here)),
+                ros_arguments=tuple(ros_arguments(spec, here)[1:]),
                 guest=spec.alone,
             )
             for spec in specs
@@ -206,17 +206,20 @@ def read(given: Mapping[str, str]) -> Launch:
 
 
 def _check_rviz(namespace: str) -> None:
-    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-
     if namespace:
         raise ValueError(
             f"rviz: true: expected false with namespace {namespace!r}; start rviz2 by hand, with "
             "the fixed frame and the TF prefix of that robot"
         )
-    try:
-        get_package_prefix("rviz2")
-    except PackageNotFoundError:
-        raise ValueError("rviz: true: expected false, as rviz2 is not installed") from None
+    if not is_installed("rviz2"):
+        raise ValueError("rviz: true: expected false, as rviz2 is not installed")
+
+
+def is_installed(package: str) -> bool:
+    """Tell whether ROS finds a package."""
+    from ament_index_python.packages import get_packages_with_prefixes
+
+    return package in get_packages_with_prefixes()
 
 
 def flag(name: str) -> str:
@@ -245,8 +248,9 @@ def split(words: Sequence[str]) -> dict[str, str]:
 
 
 def described() -> str:
-    """All arguments with their defaults, as ``ros2 launch --show-args`` has them."""
-    return "\n".join(f"  {a.name:<16} {a.description} (default: '{a.typed}')" for a in arguments())
+    """All arguments with their defaults, a line each."""
+    ends = {each.name: f" (default: {each.typed})" if each.typed else "" for each in arguments()}
+    return "\n".join(f"  {a.name:<16} {a.description}{ends[a.name]}" for a in arguments())
 
 
 def share() -> Path:

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from stride_control import mistakes
-from stride_control.remapping import check_remappings
+from stride_control.remapping import unused_remappings
 
 _WAKE_S = 0.2
 """How often the loop looks whether it should stop when no event comes."""
@@ -73,7 +73,8 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
         with mistakes.ros_arguments():
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         nodes = make_nodes()
-        check_remappings(nodes, sys.argv)
+        for text in unused_remappings(nodes, sys.argv):
+            nodes[0].get_logger().warning(text)
         spin(nodes, stop=stop)
         return 0
     except (ValueError, OSError) as error:

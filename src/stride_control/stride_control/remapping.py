@@ -9,16 +9,16 @@ from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 
 
-def check_remappings(nodes: Iterable[Node], arguments: Sequence[str]) -> None:
-    """Look for each rule's result among the endpoints of the nodes.
+def unused_remappings(nodes: Iterable[Node], arguments: Sequence[str]) -> list[str]:
+    """Rules whose result is among no node's endpoints, one line each.
+
+    It is for the user to judge: a launch file may give one rule to all processes.
 
     Args:
         nodes: already made.
         arguments: of the process, ``… --ros-args -r from:=to …``.
-
-    Raises:
-        ValueError: one line that names the rule and what there is.
     """
+    unused = []
     nodes = list(nodes)
     own = {name for node in nodes for name in _endpoints(node)}
     for rule in _rules(arguments):
@@ -29,9 +29,10 @@ def check_remappings(nodes: Iterable[Node], arguments: Sequence[str]) -> None:
             expand_topic_name(target, node.get_name(), node.get_namespace()) for node in nodes
         }
         if not results & own:
-            raise ValueError(
+            unused.append(
                 f"remap: {rule!r}: nothing of that name; there is {', '.join(sorted(own))}"
             )
+    return unused
 
 
 def _rules(arguments: Sequence[str]) -> list[str]:

@@ -35,13 +35,12 @@ def request(offers: Sequence[OfferedQos]) -> tuple[bool, bool]:
 class LogClock:
     """Gives each message its log time: its own stamp, else that of the current tick.
 
-    No wall clock takes part, so that two equal runs give equal bags. A message without a stamp
-    that comes before the first tick gets None: it waits.
+    No wall clock takes part, so that two equal runs give equal bags. A message that comes before
+    the first tick gets None and waits: only the tick tells which clock its stamp is of.
     """
 
     def __init__(self) -> None:
         self._tick: int | None = None
-        self._latest: int | None = None
 
     def time(self, stamp: int | None, ticks: bool = False) -> int | None:
         """Return the log time [ns] of a message that bears `stamp`; `ticks` if it starts a tick.
@@ -51,10 +50,6 @@ class LogClock:
         if ticks and stamp is not None and stamp >= 0:
             self._tick = stamp
             return stamp
-        now = self._tick if self._tick is not None else self._latest
-        if stamp is None or stamp <= 0:
-            return now
-        if self._tick is not None and abs(stamp - self._tick) > FOREIGN_CLOCK:
+        if self._tick is None or stamp is None or stamp <= 0:
             return self._tick
-        self._latest = stamp
-        return stamp
+        return stamp if abs(stamp - self._tick) <= FOREIGN_CLOCK else self._tick

@@ -126,12 +126,13 @@ class SimNode(StrideNode[SimConfig]):
         self.outputs.publish_joints(sensors, self._now_ns)
 
     def _on_command(self, command: JointState) -> None:
+        heard_at = perf_counter_ns()
+        if not self._obey(command):  # nor does it end the tick: a good one may follow
+            return
         stamp = stamp_ns(command.header.stamp)
         if stamp == self._now_ns and self._answer is None:
-            self.statistics.add_latency((perf_counter_ns() - self._published_at) * 1e-3)
+            self.statistics.add_latency((heard_at - self._published_at) * 1e-3)
             self._answer = command
-        if not self._obey(command):
-            return
         if self._answered_ns < 0:
             self._begin()
         self._answered_ns = stamp

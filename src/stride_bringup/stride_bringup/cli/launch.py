@@ -20,8 +20,8 @@ SUFFIX = ".launch.py"
 USAGE = f"""\
 usage: {PROGRAM} FILE [name:=value ...]
 
-Runs `ros2 launch {PACKAGE} FILE{SUFFIX}`. Where ros2 launch is missing, as in the ROS 2 wheels,
-the nodes of `{PROGRAM} sim` run as they do with ./stride sim.
+Runs `ros2 launch {PACKAGE} FILE{SUFFIX}`. Where there is no ros2 launch, as in the ROS 2
+wheels, the nodes of `{PROGRAM} sim` run as they do with ./stride sim.
 
 files:    {{files}}
 example:  {PROGRAM} sim terrain:=rough vx:=0.15

@@ -125,6 +125,13 @@ class GaitConfig:
     shape: Shape
     shape_rates: ShapeRates
     limits: Limits
+    lean: float = param(
+        0.0,
+        doc="share of the stride by which the feet step behind. Over a stance of two feet the body"
+        " tips back, then forward; 1/6 lets it end level (constant speed, small angles)",
+        min=0.0,
+        max=0.5,
+    )
     calibration: Calibrations = field(default_factory=Calibrations)
     command_timeout: float = param(
         0.5,

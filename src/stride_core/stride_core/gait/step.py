@@ -26,6 +26,8 @@ STANDING_STILL = 1e-3
 _READY_TO_WALK = 0.005
 """Walking starts when height, length and width of the stance are this close [m] to their goal."""
 
+_LEAST_SHARE = 1e-9
+
 _SHORTEST_CYCLE = 0.05
 """No shape makes a cycle shorter [s]."""
 
@@ -44,6 +46,7 @@ class GaitState(NamedTuple):
         stride: ``(..., legs, 2)`` what each foot travels in a stance [m]: a function of command,
             shape and pattern, kept while these rest.
         scale: ``(...)`` in (0, 1], what the limits left of the command; likewise.
+        lean: ``(..., legs)`` share of the stride by which the feet lie behind; likewise.
     """
 
     phase: FloatArray
@@ -53,6 +56,7 @@ class GaitState(NamedTuple):
     pattern: IntArray
     stride: FloatArray
     scale: FloatArray
+    lean: FloatArray
 
 
 class GaitInputs(NamedTuple):
@@ -104,6 +108,7 @@ class Gait:
     acceleration: FloatArray  # (3,)
     shape_rates: FloatArray  # (5,)
     sit_height: float
+    lean: float
     strides: StrideLimits
     speed_map: SpeedMap
 
@@ -118,6 +123,7 @@ class Gait:
             pattern=inputs.pattern + 0,
             stride=np.zeros((*lead, *self.across.shape)),
             scale=np.ones(lead),
+            lean=np.zeros((*lead, len(self.across))),
         )
 
     def step(self, state: GaitState, inputs: GaitInputs, dt: float) -> tuple[GaitState, GaitOutput]:
@@ -144,10 +150,10 @@ class Gait:
         # have shrunk to nothing.
         stops = (phase >= 1.0) & ~wanted & ~command.any(axis=-1)
         walking = (state.walking | wanted) & ~stops
-        stride, scale = state.stride, state.scale
+        strides = state.stride, state.scale, state.lean
         if command is not state.command or shape is not state.shape:
-            stride, scale = self._strides(command, shape, pattern)
-        return GaitState(walking * (phase % 1.0), walking, command, shape, pattern, stride, scale)
+            strides = self._strides(command, shape, pattern)
+        return GaitState(walking * (phase % 1.0), walking, command, shape, pattern, *strides)
 
     def _shape(self, inputs: GaitInputs, pattern: IntArray, upright: BoolArray) -> FloatArray:
         """What the shape shall become: as asked, as the pattern bends it, or sitting."""
@@ -159,10 +165,10 @@ class Gait:
 
     def _strides(
         self, command: FloatArray, shape: FloatArray, pattern: IntArray
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What each foot must travel in one stance, (v + ω × arm)·stance_time, within the limits.
 
-        Returns strides ``(..., legs, 2)`` [m] and the scale ``(...)`` that the limits put on them.
+        Returns ``stride``, ``scale`` and ``lean`` of ``GaitState``.
         """
         duty, cycle = self.duty[pattern], shape[..., 2]
         velocity = self.speed_map(command, pattern)
@@ -170,15 +176,23 @@ class Gait:
         stride = (velocity[..., None, :2] + across) * (duty * cycle)[..., None, None]
         longest = self.strides.longest(shape[..., 0], (1.0 - duty) * cycle)
         share = stride / longest[..., None, :]
+        reach = np.hypot(share[..., 0], share[..., 1])
         # the leg that asks for most decides for all, so that the direction stays
-        scale = 1.0 / np.maximum(np.hypot(share[..., 0], share[..., 1]).max(axis=-1), 1.0)
-        return stride * scale[..., None, None], scale
+        scale = 1.0 / np.maximum(reach.max(axis=-1), 1.0)
+        # lean as far as the reach beyond the stride's end allows
+        spare = 0.5 / np.maximum(reach * scale[..., None], _LEAST_SHARE) - 0.5
+        lean = np.minimum(spare, self.lean)
+        return stride * scale[..., None, None], scale, lean
 
     def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
         shape, walking = state.shape, state.walking[..., None]
         phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
         path, swing = foot_path(
-            phase, self.duty[state.pattern][..., None], state.stride, shape[..., 1:2] * walking
+            phase,
+            self.duty[state.pattern][..., None],
+            state.stride,
+            shape[..., 1:2] * walking,
+            state.lean,
         )
         feet = self.stance + path
         feet[..., :2] += self.outward * shape[..., None, 3:]
@@ -216,6 +230,7 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
         acceleration=np.array(config.limits.acceleration),
         shape_rates=shape_array(config.shape_rates),
         sit_height=sit_height,
+        lean=config.lean,
         strides=stride_limits(spec, heights, config.limits.servo_share),
         speed_map=SpeedMap.of(config.calibration, np.array(config.limits.speed)),
     )

@@ -12,7 +12,11 @@ from stride_core.arrays import BoolArray, FloatArray
 
 
 def foot_path(
-    phase: FloatArray, duty: FloatArray, stride: FloatArray, lift: FloatArray
+    phase: FloatArray,
+    duty: FloatArray,
+    stride: FloatArray,
+    lift: FloatArray,
+    lean: FloatArray | float = 0.0,
 ) -> tuple[FloatArray, BoolArray]:
     """Displacement of each foot from its place of rest, and whether it swings.
 
@@ -27,6 +31,7 @@ def foot_path(
         duty: share of the cycle in stance, broadcastable to ``(..., legs)``, in (0, 1).
         stride: of each leg, ``(..., legs, 2)`` [m]: what the trunk travels over it in one stance.
         lift: height of the swing's apex [m], broadcastable to ``(..., legs)``.
+        lean: share of the stride by which the whole path lies behind, broadcastable likewise.
 
     Returns:
         displacement ``(..., legs, 3)`` [m] and swing flags ``(..., legs)``.
@@ -41,6 +46,6 @@ def foot_path(
     # (u - v), where 1 + k = 1/D. In stance u is 0, so that the lift needs no branch.
     along = np.where(swing, (u - v) * (0.5 + uv / duty), 0.5 - phase / duty)
     displacement = np.empty((*stride.shape[:-1], 3))
-    np.multiply(along[..., None], stride, out=displacement[..., :2])
+    np.multiply((along - lean)[..., None], stride, out=displacement[..., :2])
     displacement[..., 2] = (16.0 * lift) * (uv * uv)
     return displacement, swing
