@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stride_core.config import param
+from stride_core.control import ResidualConfig
 from stride_core.gait import GaitConfig
 from stride_core.safety import SafetyConfig
 
@@ -29,12 +30,9 @@ class GaitNodeConfig(RobotChoice):
 
 
 @dataclass(frozen=True)
-class IkNodeConfig(RobotChoice):
+class IkNodeConfig(RobotChoice, ResidualConfig):
     """The inverse kinematics node."""
 
-    residual_limit: float = param(
-        0.02, doc="largest residual along each axis", unit="m", min=0.0, max=0.2, dynamic=True
-    )
     expect_residual: bool = param(
         False, doc="a tick waits for the residual that bears its stamp", dynamic=True
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from stride_core import safety
 from stride_core.arrays import BoolArray, FloatArray
-from stride_core.config import ConfigError, from_mapping
+from stride_core.config import ConfigError, from_mapping, param
 from stride_core.gait import Gait, GaitConfig, GaitInputs, GaitOutput, GaitState, make_gait
 from stride_core.residual import add_residual
 from stride_core.robot import RobotSpec
@@ -57,6 +57,15 @@ class Control(NamedTuple):
     feet: FloatArray
     target: FloatArray
     decision: safety.Decision
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """Of the learned residual; the ik node's parameters begin with these."""
+
+    residual_limit: float = param(
+        0.02, doc="largest residual along each axis", unit="m", min=0.0, max=0.2, dynamic=True
+    )
 
 
 @dataclass(frozen=True)
@@ -132,12 +141,17 @@ def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
     where = ", ".join(map(str, params_files))
     gait, ik, guard = (_parameters(params_files, node) for node in ("gait", "ik", "safety"))
     config = from_mapping(GaitConfig, gait.get("gait"), f"{where}: gait")
+    limits = {key: ik[key] for key in ("residual_limit",) if key in ik}
+    try:
+        made = make_gait(robot, config)
+    except ValueError as error:
+        raise ConfigError(f"{where}: gait: {error}") from None
     return Controller(
         robot=robot,
-        gait=make_gait(robot, config),
+        gait=made,
         gait_config=config,
         safety_config=from_mapping(safety.SafetyConfig, guard.get("safety"), f"{where}: safety"),
-        residual_limit=float(ik.get("residual_limit", 0.02)),
+        residual_limit=from_mapping(ResidualConfig, limits, f"{where}: ik").residual_limit,
     )
 
 

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _FRESH, _FINITE, _UPRIGHT, _USABLE, _FED, _ESTOP, _RESET = (int(check) for check in Check)
+_ACTIVE, _DAMPING = np.int64(Mode.ACTIVE), np.int64(Mode.DAMPING)
 _POSITION_BIT, _SPEED_BIT = np.int64(Reason.POSITION_LIMIT), np.int64(Reason.SPEED_LIMIT)
 
 
@@ -77,15 +78,14 @@ class SafetyState(NamedTuple):
     Attributes:
         mode: ``(...)`` of ``Mode``.
         latched: ``(...)`` bits of ``Reason`` that ended ACTIVE.
-        reference: ``(..., joints)`` what the next command may not leave too fast [rad]: the last
-            command, or while the motors are off where the joints are.
+        command: ``(..., joints)`` last position command [rad]; NaN while the motors are off.
         time: ``(...)`` of the last step [s].
         target_time: ``(...)`` stamp of the last usable target [s].
     """
 
     mode: IntArray
     latched: IntArray
-    reference: FloatArray
+    command: FloatArray
     time: FloatArray
     target_time: FloatArray
 
@@ -152,7 +152,7 @@ def initial(lead: tuple[int, ...], joints: int) -> SafetyState:
     return SafetyState(
         mode=np.full(lead, int(Mode.BOOT)),
         latched=np.zeros(lead, dtype=np.int64),
-        reference=np.full((*lead, joints), np.nan),
+        command=np.full((*lead, joints), np.nan),
         time=never,
         target_time=never,
     )
@@ -175,7 +175,9 @@ def step(
     tilt = np.arccos(clip(inputs.up[..., 2], -1.0, 1.0))
     # a stamp from the future is as wrong as an old one
     state_age, target_age = np.abs(now - inputs.state_time), np.abs(now - target_time)
-    finite = np.isfinite(inputs.position).all(axis=-1) & np.isfinite(inputs.up).all(axis=-1)
+    finite = np.logical_and.reduce(np.isfinite(inputs.position), axis=-1) & np.logical_and.reduce(
+        np.isfinite(inputs.up), axis=-1
+    )
 
     checks = np.zeros((*usable.shape, 8), dtype=bool)
     checks[..., _FRESH] = state_age <= config.state_timeout
@@ -188,17 +190,20 @@ def step(
     case = np.packbits(checks, axis=-1, bitorder="little")[..., 0]
     mode, faults = RULES.mode[state.mode, case], RULES.reasons[state.mode, case]
 
-    command, over, lag = _clip(config, limits, state, inputs.target, usable, now)
-    clipped = (over > 0.0) * _POSITION_BIT | (lag > 0.0) * _SPEED_BIT
-    powered = mode == Mode.ACTIVE
-    latched = (state.latched | faults) * (mode >= Mode.DAMPING)
+    on = (state.mode == _ACTIVE)[..., None]
+    reference = np.where(on, state.command, clip(inputs.position, limits.lower, limits.upper))
+    elapsed = np.where(on[..., 0], now - state.time, 0.0)
+    command, over, lag = _clip(config, limits, reference, elapsed, inputs.target, usable)
+    clipped = _POSITION_BIT * (over > 0.0) | _SPEED_BIT * (lag > 0.0)
+    powered = mode == _ACTIVE
+    latched = (state.latched | faults) * (mode >= _DAMPING)
     reasons = faults | latched | clipped * powered
     action = RULES.action[mode, reasons]
-    on = powered[..., None]
+    command = np.where(powered[..., None], command, np.nan)
     return (
-        SafetyState(mode, latched, np.where(on, command, inputs.position), now, target_time),
+        SafetyState(mode, latched, command, now, target_time),
         Decision(
-            command=np.where(on, command, np.nan),
+            command=command,
             powered=powered,
             action=action,
             reasons=reasons,
@@ -214,24 +219,26 @@ def step(
 def _clip(
     config: SafetyConfig,
     limits: JointLimits,
-    state: SafetyState,
+    reference: FloatArray,
+    elapsed: FloatArray,
     target: FloatArray,
     usable: BoolArray,
-    now: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Target within the joints' limits, and no further from the reference than their speed allows.
 
-    Without a usable target the reference is held. Returns the command ``(..., joints)`` and
+    The reference, itself within the limits, is the last command, or where the joints are when the
+    motors come on; without a usable target it is held. Returns the command ``(..., joints)`` and
     ``Decision.over`` and ``Decision.lag``.
     """
-    goal = np.where(usable[..., None], target, state.reference)
+    goal = np.where(usable[..., None], target, reference)
     within = clip(goal, limits.lower, limits.upper)
-    elapsed = clip(now - state.time, 0.0, config.target_timeout)
-    most = (config.max_joint_speed * elapsed)[..., None]
-    command = clip(within, state.reference - most, state.reference + most)
-    # a joint that starts beyond its limit is led back at once, whatever its speed
-    command = clip(command, limits.lower, limits.upper)
-    return command, np.abs(goal - within).max(axis=-1), np.abs(within - command).max(axis=-1)
+    most = config.max_joint_speed * clip(elapsed, 0.0, config.target_timeout)[..., None]
+    command = clip(within, reference - most, reference + most)
+    return (
+        command,
+        np.maximum.reduce(np.abs(goal - within), axis=-1),
+        np.maximum.reduce(np.abs(within - command), axis=-1),
+    )
 
 
 def explain(config: SafetyConfig, decision: Decision) -> list[Explanation]:

@@ -204,8 +204,11 @@ class SimNode(StrideNode[SimConfig]):
 
     def _reset(self, request: ResetSimulation.Request) -> None:
         place = (request.x, request.y, request.yaw)
-        if not all(map(math.isfinite, place)) or request.seed < 0 or request.terrain_seed < 0:
-            raise ValueError(f"pose {place}, seed {request.seed}: expected finite, and from 0")
+        if not all(map(math.isfinite, place)):
+            raise ValueError(f"x, y, yaw {place}: expected finite numbers")
+        for name in ("seed", "terrain_seed"):
+            if getattr(request, name) < 0:
+                raise ValueError(f"{name} {getattr(request, name)}: expected a number from 0")
         if request.terrain:
             terrain = TerrainConfig(request.terrain, request.difficulty, request.terrain_seed)
             self.plant.set_terrain(terrain)

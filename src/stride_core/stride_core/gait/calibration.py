@@ -40,6 +40,7 @@ class SpeedMap:
         Raises:
             ValueError: knots that do not rise from 0, or of different lengths.
         """
+        span = np.maximum(span, 1e-9)  # 0 for a component that is not allowed
         nodes = np.linspace(-1.0, 1.0, 2 * _HALF + 1) * span[:, None]
         table = [
             [
@@ -66,12 +67,14 @@ _ROWS = _NODES * np.arange(3)
 
 def _ask(nodes: FloatArray, negative: Calibration, positive: Calibration, where: str) -> FloatArray:
     """The line through the knots of both directions, at the nodes."""
+    for way in (negative, positive):
+        rises = all((np.diff([0.0, *values]) > 0.0).all() for values in (way.speed, way.ask))
+        if not (rises and len(way.speed) == len(way.ask) > 0):
+            raise ValueError(
+                f"{where}: speed {way.speed}, ask {way.ask}: expected pairs that rise from 0"
+            )
     wanted = np.array([*(-s for s in reversed(negative.speed)), 0.0, *positive.speed])
     ask = np.array([*(-a for a in reversed(negative.ask)), 0.0, *positive.ask])
-    if len(wanted) != len(ask) or (np.diff(wanted) <= 0).any() or (np.diff(ask) <= 0).any():
-        raise ValueError(
-            f"{where}: speed {positive.speed}, ask {positive.ask}: expected pairs that rise from 0"
-        )
     beyond = np.where(nodes < 0, ask[0] / wanted[0], ask[-1] / wanted[-1])
     inside = np.interp(nodes, wanted, ask)
     return inside + beyond * (nodes - clip(nodes, wanted[0], wanted[-1]))

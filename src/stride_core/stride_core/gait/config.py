@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stride_core.config import param
 
@@ -120,10 +121,17 @@ class Calibrations:
 class GaitConfig:
     """The whole gait."""
 
-    pattern: str = param(doc="one of the patterns, by name", dynamic=True)
+    pattern: Literal["trot", "walk", "pace", "bound"] = param(
+        doc="one of the patterns, by name", dynamic=True
+    )
     patterns: Patterns
     shape: Shape
+    shape_min: Shape
+    shape_max: Shape
     shape_rates: ShapeRates
+    shortest_leg: float = param(
+        doc="the swinging foot rises no nearer to the hip", unit="m", min=0.0, max=2.0
+    )
     limits: Limits
     lean: float = param(
         0.0,

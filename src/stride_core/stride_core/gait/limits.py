@@ -14,8 +14,10 @@ from stride_core.arrays import FloatArray, clip
 from stride_core.robot import RobotSpec
 
 _HEIGHTS = 33
-_LONGEST_HALF = 0.5
-_BISECTIONS = 14
+_LONGEST = 1.0
+_SHORTEST = 1e-4
+_NOWHERE = np.zeros(2)
+_STRIDES = 501
 _REACH_MARGIN = 0.002
 """A stride keeps this far [m] from the edge of the workspace, so that a residual has room."""
 
@@ -35,7 +37,9 @@ class StrideLimits:
     spacing: float
     table: FloatArray
 
-    def longest(self, height: FloatArray, swing_time: FloatArray) -> FloatArray:
+    def longest(
+        self, height: FloatArray, swing_time: FloatArray, outside: FloatArray = _NOWHERE
+    ) -> FloatArray:
         """Longest stride along x and y.
 
         The swinging foot must travel the stride forward again in the swing's time, so on average it
@@ -45,12 +49,16 @@ class StrideLimits:
 
         Args:
             height, swing_time: ``(...)`` [m], [s].
+            outside: ``(..., 2)`` how much further out than the stance the foot rests [m].
 
         Returns:
-            ``(..., 2)`` [m].
+            ``(..., 2)`` [m], at least 0.1 mm.
         """
         both = self._at(height)
-        return np.minimum(both[..., :2], both[..., 2:] * swing_time[..., None])
+        reach = both[..., :2]
+        left = 1.0 - (2.0 * np.maximum(outside, 0.0) / reach).sum(axis=-1, keepdims=True)
+        longest = np.minimum(reach * left, both[..., 2:] * swing_time[..., None])
+        return np.maximum(longest, _SHORTEST)
 
     def _at(self, height: FloatArray) -> FloatArray:
         row = clip((height - self.lowest) / self.spacing, 0.0, _HEIGHTS - 1.001)
@@ -76,17 +84,24 @@ def stride_limits(
 
 
 def _reach(spec: RobotSpec, feet: FloatArray, axis: int) -> FloatArray:
-    """Longest stride along one axis whose two ends every leg reaches, ``(heights,)``."""
-    reached, missed = np.zeros(len(feet)), np.full(len(feet), _LONGEST_HALF)
-    for _ in range(_BISECTIONS):
-        half = 0.5 * (reached + missed)
-        ends = np.stack([feet, feet])
-        ends[0, ..., axis] += half[:, None]
-        ends[1, ..., axis] -= half[:, None]
+    """Longest stride along one axis whose two ends every leg reaches, ``(heights,)``.
+
+    Outward step by step, since a crouching leg may have gaps that a bisection would leap over; the
+    heights that have failed are left out, which spares the slow projection of far targets.
+    """
+    longest = np.zeros(len(feet))
+    going = np.arange(len(feet))
+    for stride in np.linspace(0.0, _LONGEST, _STRIDES):
+        ends = np.repeat(feet[going, None], 2, axis=1)
+        ends[:, 0, :, axis] += 0.5 * stride
+        ends[:, 1, :, axis] -= 0.5 * stride
         solution = spec.kinematics.inverse(ends)
-        good = (solution.reachable & (solution.margin > _REACH_MARGIN)).all(axis=(0, -1))
-        reached, missed = np.where(good, half, reached), np.where(good, missed, half)
-    return 2.0 * reached
+        good = (solution.reachable & (solution.margin > _REACH_MARGIN)).all(axis=(1, 2))
+        going = going[good]
+        longest[going] = stride
+        if not len(going):
+            break
+    return longest
 
 
 def _lever(spec: RobotSpec, feet: FloatArray) -> FloatArray:

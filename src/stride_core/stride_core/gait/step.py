@@ -28,8 +28,8 @@ _READY_TO_WALK = 0.005
 
 _LEAST_SHARE = 1e-9
 
-_SHORTEST_CYCLE = 0.05
-"""No shape makes a cycle shorter [s]."""
+_SPREAD = (3, 4, 0)
+"""Columns of a shape that move the feet along x, y, z: length, width, height."""
 
 _POSTURE = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
 
@@ -98,16 +98,21 @@ class Gait:
     """A robot's gait with everything looked up once; build it with ``make_gait``."""
 
     stance: FloatArray  # (legs, 3) nominal feet in hip frames, z = 0
-    outward: FloatArray  # (legs, 2) +1 where away from the trunk's middle is +x, +y
+    spread: FloatArray  # (legs, 3) what a metre of length, width, height adds to a foot's place
+    spread_columns: IntArray  # (legs, 3) the columns of a shape that it multiplies
     across: FloatArray  # (legs, 2) ẑ × arm, from the trunk's origin to each nominal foot [m]
     offsets: FloatArray  # (patterns, legs)
-    duty: FloatArray  # (patterns,)
-    cycle_scale: FloatArray  # (patterns,)
-    inset: FloatArray  # (patterns, 2)
-    speed_limit: FloatArray  # (3,)
+    duty: FloatArray  # (patterns, legs)
+    shape_scale: FloatArray  # (patterns, 5)
+    shape_inset: FloatArray  # (patterns, 5)
+    shape_min: FloatArray  # (5,)
+    shape_max: FloatArray  # (5,)
+    shortest_leg: float
+    seat: FloatArray  # (5,) the shape of a robot that sits
+    speed_limit: FloatArray  # (3,); a component whose limit is 0 is not followed
+    per_speed: FloatArray  # (3,) one over it, or 0
     acceleration: FloatArray  # (3,)
     shape_rates: FloatArray  # (5,)
-    sit_height: float
     lean: float
     strides: StrideLimits
     speed_map: SpeedMap
@@ -123,7 +128,7 @@ class Gait:
             pattern=inputs.pattern + 0,
             stride=np.zeros((*lead, *self.across.shape)),
             scale=np.ones(lead),
-            lean=np.zeros((*lead, len(self.across))),
+            lean=np.full((*lead, len(self.across)), self.lean),
         )
 
     def step(self, state: GaitState, inputs: GaitInputs, dt: float) -> tuple[GaitState, GaitOutput]:
@@ -138,17 +143,24 @@ class Gait:
         shape = _towards(state.shape, goal, self.shape_rates * dt)
         wanted = (
             inputs.upright
-            & (np.abs(inputs.command).max(axis=-1) > STANDING_STILL)
+            & (np.maximum.reduce(np.abs(inputs.command), axis=-1) > STANDING_STILL)
             & (pattern == inputs.pattern)
-            & (state.walking | ((np.abs(shape - goal) * _POSTURE).max(axis=-1) < _READY_TO_WALK))
+            & (
+                state.walking
+                | (np.maximum.reduce(np.abs(shape - goal) * _POSTURE, axis=-1) < _READY_TO_WALK)
+            )
         )
-        asked = clip(inputs.command, -self.speed_limit, self.speed_limit) * wanted[..., None]
+        # too fast in one component slows down all three, so that the direction stays
+        share = np.abs(inputs.command) * self.per_speed
+        excess = np.maximum.reduce(share, axis=-1)
+        asked = np.where(share > 0.0, inputs.command, 0.0)
+        asked *= (wanted / np.maximum(excess, 1.0))[..., None]
         command = _towards(state.command, asked, self.acceleration * dt)
 
         phase = state.phase + state.walking * (dt / shape[..., 2])
         # At the end of a cycle every foot is on the ground: the place to stop, once the strides
         # have shrunk to nothing.
-        stops = (phase >= 1.0) & ~wanted & ~command.any(axis=-1)
+        stops = (phase >= 1.0) & ~wanted & ~np.logical_or.reduce(command, axis=-1)
         walking = (state.walking | wanted) & ~stops
         strides = state.stride, state.scale, state.lean
         if command is not state.command or shape is not state.shape:
@@ -157,11 +169,10 @@ class Gait:
 
     def _shape(self, inputs: GaitInputs, pattern: IntArray, upright: BoolArray) -> FloatArray:
         """What the shape shall become: as asked, as the pattern bends it, or sitting."""
-        goal = inputs.shape.copy()
-        goal[..., 0] = self.sit_height + upright * (goal[..., 0] - self.sit_height)
-        goal[..., 2] = np.maximum(goal[..., 2] * self.cycle_scale[pattern], _SHORTEST_CYCLE)
-        goal[..., 3:] -= self.inset[pattern]
-        return goal
+        goal = inputs.shape * self.shape_scale[pattern] - self.shape_inset[pattern]
+        goal = clip(goal, self.shape_min, self.shape_max)
+        goal[..., 1] = np.minimum(goal[..., 1], goal[..., 0] - self.shortest_leg)
+        return np.where(upright[..., None], goal, self.seat)
 
     def _strides(
         self, command: FloatArray, shape: FloatArray, pattern: IntArray
@@ -170,13 +181,16 @@ class Gait:
 
         Returns ``stride``, ``scale`` and ``lean`` of ``GaitState``.
         """
-        duty, cycle = self.duty[pattern], shape[..., 2]
+        duty, cycle = self.duty[pattern], shape[..., 2, None]
         velocity = self.speed_map(command, pattern)
         across = velocity[..., 2, None, None] * self.across
-        stride = (velocity[..., None, :2] + across) * (duty * cycle)[..., None, None]
-        longest = self.strides.longest(shape[..., 0], (1.0 - duty) * cycle)
-        share = stride / longest[..., None, :]
-        reach = np.hypot(share[..., 0], share[..., 1])
+        stride = (velocity[..., None, :2] + across) * (duty * cycle)[..., None]
+        outside = np.abs(self._rest(shape)[..., :2]) - np.abs(self.stance[:, :2])
+        longest = self.strides.longest(shape[..., :1], (1.0 - duty) * cycle, outside)
+        # Within the straight lines between the ends of the longest strides: what a convex
+        # workspace surely holds.
+        share = np.abs(stride) / longest
+        reach = share[..., 0] + share[..., 1]
         # the leg that asks for most decides for all, so that the direction stays
         scale = 1.0 / np.maximum(reach.max(axis=-1), 1.0)
         # lean as far as the reach beyond the stride's end allows
@@ -184,25 +198,27 @@ class Gait:
         lean = np.minimum(spare, self.lean)
         return stride * scale[..., None, None], scale, lean
 
+    def _rest(self, shape: FloatArray) -> FloatArray:
+        """Where the feet rest in a shape, (..., legs, 3)."""
+        return self.stance + self.spread * shape.take(self.spread_columns, axis=-1)
+
     def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
         shape, walking = state.shape, state.walking[..., None]
         phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
         path, swing = foot_path(
             phase,
-            self.duty[state.pattern][..., None],
+            self.duty[state.pattern],
             state.stride,
-            shape[..., 1:2] * walking,
+            shape[..., 1:2],
             state.lean,
         )
-        feet = self.stance + path
-        feet[..., :2] += self.outward * shape[..., None, 3:]
-        feet[..., 2] -= shape[..., :1]
         return GaitOutput(
-            feet=feet,
+            feet=self._rest(shape) + path,
             phase=phase,
             swing=swing & walking,
             command=state.command * state.scale[..., None],
-            limited=(state.scale < 1.0) | (np.abs(inputs.command) > self.speed_limit).any(axis=-1),
+            limited=(state.scale < 1.0)
+            | np.logical_or.reduce(np.abs(inputs.command) > self.speed_limit, axis=-1),
         )
 
 
@@ -216,23 +232,29 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
     for name, pattern in zip(PATTERNS, patterns, strict=True):
         _check_pattern(name, pattern.offsets, pattern.duty, len(spec.legs))
     stance = spec.stance * (1.0, 1.0, 0.0)
+    speed_limit = np.array(config.limits.speed)
     sit_height = -float(spec.sit[:, 2].mean())
     heights = (sit_height, 1.2 * config.shape.height)
     return Gait(
         stance=stance,
-        outward=np.sign(spec.hips[:, :2]),
+        spread=np.sign(spec.hips) * (1.0, 1.0, 0.0) - (0.0, 0.0, 1.0),
+        spread_columns=np.array([_SPREAD] * len(spec.legs)),
         across=(spec.hips + stance)[:, 1::-1] * (-1.0, 1.0),
         offsets=np.array([pattern.offsets for pattern in patterns]),
-        duty=np.array([pattern.duty for pattern in patterns]),
-        cycle_scale=np.array([pattern.cycle_scale for pattern in patterns]),
-        inset=np.array([pattern.inset for pattern in patterns]),
-        speed_limit=np.array(config.limits.speed),
+        duty=np.array([[pattern.duty] * len(spec.legs) for pattern in patterns]),
+        shape_scale=np.array([(1.0, 1.0, p.cycle_scale, 1.0, 1.0) for p in patterns]),
+        shape_inset=np.array([(0.0, 0.0, 0.0, *p.inset) for p in patterns]),
+        shape_min=shape_array(config.shape_min),
+        shape_max=shape_array(config.shape_max),
+        shortest_leg=config.shortest_leg,
+        seat=np.array([sit_height, 0.0, config.shape.cycle_time, 0.0, 0.0]),
+        speed_limit=speed_limit,
+        per_speed=np.divide(1.0, speed_limit, out=np.zeros(3), where=speed_limit > 0.0),
         acceleration=np.array(config.limits.acceleration),
         shape_rates=shape_array(config.shape_rates),
-        sit_height=sit_height,
         lean=config.lean,
         strides=stride_limits(spec, heights, config.limits.servo_share),
-        speed_map=SpeedMap.of(config.calibration, np.array(config.limits.speed)),
+        speed_map=SpeedMap.of(config.calibration, speed_limit),
     )
 
 
@@ -244,7 +266,7 @@ def shape_array(shape: Shape | ShapeRates) -> FloatArray:
 def _towards(value: FloatArray, goal: FloatArray, most: FloatArray) -> FloatArray:
     """Move towards the goal by at most ``most``; the very same array when all have arrived."""
     rest = goal - value
-    return value + clip(rest, -most, most) if rest.any() else value
+    return value + clip(rest, -most, most) if np.logical_or.reduce(rest, axis=None) else value
 
 
 def _check_pattern(name: str, offsets: tuple[float, ...], duty: float, legs: int) -> None:

@@ -40,12 +40,11 @@ def foot_path(
     swing = past >= 0.0
     free = 1.0 - duty
     u = np.maximum(past, 0.0) / free
-    v = 1.0 - u
-    uv = u * v
+    uv = u - u * u
     # With k = (1-D)/D: -1/2 v³ + 3(-1/2 - k/3) v²u + 3(1/2 + k/3) vu² + 1/2 u³, gathered in
     # (u - v), where 1 + k = 1/D. In stance u is 0, so that the lift needs no branch.
-    along = np.where(swing, (u - v) * (0.5 + uv / duty), 0.5 - phase / duty)
+    along = np.where(swing, (u + u - 1.0) * (0.5 + uv / duty), 0.5 - phase / duty)
     displacement = np.empty((*stride.shape[:-1], 3))
     np.multiply((along - lean)[..., None], stride, out=displacement[..., :2])
-    displacement[..., 2] = (16.0 * lift) * (uv * uv)
+    np.multiply(16.0 * lift, uv * uv, out=displacement[..., 2])
     return displacement, swing
