@@ -1,0 +1,164 @@
+"""What a person can get wrong: one line that names it, exit status 2, and nothing runs on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stride_bringup.options import config_file
+from stride_core.robot import load_robot
+
+from tests.graph.harness import CLI, FAST, Graph, Processes, Started
+from tests.graph.watching import Watcher
+
+RUNNERS = [(), ("--processes",)]
+Edit = Callable[[str], str]
+
+
+def refused(run: Started) -> str:
+    """The one line with which a run was refused."""
+    assert run.wait() == 2, (run.out, run.err)
+    lines = [line for line in run.err.splitlines() if "stride" in line]
+    assert len(lines) == 1, run.err
+    assert "Traceback" not in run.err
+    assert not run.out
+    assert not run.family()
+    return lines[0]
+
+
+def configured(processes: Processes, edit: Edit) -> str:
+    path = processes.folder / "edited.yaml"
+    path.write_text(edit(config_file("fivebar").read_text("utf-8")))
+    return str(path)
+
+
+def replaced(old: str, new: str) -> Edit:
+    def edit(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return edit
+
+
+CONFIGS: dict[str, tuple[Edit, tuple[str, ...]]] = {
+    "unknown key": (replaced("{height: 0.085", "{heigth: 0.085"), ("shape", "heigth", "height?")),
+    "wrong type": (replaced("{height: 0.085", "{height: tall"), ("height", "tall", "a number")),
+    "out of range": (replaced("{height: 0.085", "{height: 9.5"), ("height", "9.5", "0.02 to 2")),
+    "not finite": (replaced("{height: 0.085", "{height: .nan"), ("height", "nan", "finite")),
+    "key missing": (replaced("max_joint_speed: 30.0", ""), ("max_joint_speed", "missing")),
+    "unknown pattern": (replaced("pattern: trot", "pattern: hop"), ("pattern", "hop", "trot")),
+    "unknown section": (replaced("  ros__parameters:\n    gait:", "  ros__parameters:\n    gate: {a: 1}\n    gait:"), ("gate",)),
+    "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("integer", "line")),
+    "not YAML": (lambda _: "a: [", ("edited.yaml",)),
+    "not for ROS": (lambda _: "gait: 3", ("edited.yaml", "ros__parameters")),
+    "empty": (lambda _: "", ("missing",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_that_is_wrong_is_refused(processes: Processes, name: str) -> None:
+    edit, named = CONFIGS[name]
+    line = refused(processes.sim(*FAST, "--config", configured(processes, edit)))
+    assert all(word in line for word in named), line
+
+
+def test_in_processes_a_wrong_configuration_is_refused_too(processes: Processes) -> None:
+    edit, named = CONFIGS["unknown key"]
+    run = processes.sim(*FAST, "--processes", "--config", configured(processes, edit))
+    assert all(word in refused(run) for word in named)
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ("gait.shape.heigth:=0.1", ("heigth", "unknown key")),
+        ("gait.shape.height:=tall", ("height", "tall")),
+        ("gait.shape.height:=9.5", ("height", "9.5")),
+        ("gait.limits.speed:=[0.5, 0.2]", ("speed", "3 values")),
+        ("nonsense", ("nonsense",)),
+    ],
+)
+def test_a_parameter_on_an_executables_command_line_is_refused(
+    processes: Processes, rule: str, named: tuple[str, ...]
+) -> None:
+    arguments = ("--ros-args", "--params-file", str(config_file("fivebar")), "-p", rule)
+    code = "import sys; from stride_control.gait_node import main; sys.exit(main())"
+    line = refused(processes.start(CLI[0], "-c", code, *arguments))
+    assert all(word in line for word in named), line
+
+
+@pytest.mark.parametrize("rule", ["nosuch:=x", "foot_target:=x", "gait:cmd_veel:=x"])
+def test_an_executable_refuses_to_remap_what_it_does_not_have(
+    processes: Processes, rule: str
+) -> None:
+    arguments = ("--ros-args", "--params-file", str(config_file("fivebar")), "-r", rule)
+    code = "import sys; from stride_control.gait_node import main; sys.exit(main())"
+    line = refused(processes.start(CLI[0], "-c", code, *arguments))
+    assert rule in line and "/foot_targets" in line
+
+
+@pytest.mark.parametrize("rule", ["nosuch:=x", "odom", "odom:=", "odom:=a b"])
+def test_the_command_line_refuses_to_remap_what_nobody_has(processes: Processes, rule: str) -> None:
+    line = refused(processes.sim(*FAST, "--remap", rule))
+    assert rule in line
+
+
+def test_a_remapping_moves_the_topic_for_all_nodes(processes: Processes, graph: Graph) -> None:
+    processes.sim(*FAST, "--remap", "joint_states:=measured", "--remap", "odom:=truth")
+    watcher = Watcher(graph, "joint_commands")
+    watcher.latest("joint_commands")  # the loop is closed
+    graph.until(lambda: "/truth" in dict(watcher.node.get_topic_names_and_types()))
+    topics = dict(watcher.node.get_topic_names_and_types())
+    assert "/measured" in topics
+    assert not {"/joint_states", "/odom"} & topics.keys()
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=["composed", "processes"])
+def test_a_second_plant_in_a_domain_and_namespace_is_refused(
+    processes: Processes, graph: Graph, runner: tuple[str, ...]
+) -> None:
+    first = processes.sim("--headless", "--json", "--realtime-factor", "1")
+    Watcher(graph, "joint_commands").latest("joint_commands")
+    line = refused(processes.sim(*FAST, *runner))
+    assert "already runs" in line
+    assert f"process {first.process.pid}" in line
+    assert str(processes.domain) in line
+    assert first.process.poll() is None  # it walks on
+    elsewhere = processes.sim(*FAST, "--namespace", "other", "--seconds", "0.1")
+    assert elsewhere.wait() == 0, elsewhere.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--rate", "70"), ("rate_hz", "70", "divisor")),
+        (("--terrain", "nowhere.png", "--terrain-size", "1,1,1"), ("nowhere.png", "No such file")),
+        (("--terrain", "nowhere.png"), ("nowhere.png", "size")),
+        (("--record", "."), (".", "exists already")),
+        (("--record", "/proc/bag"), ("/proc/bag",)),
+        (("--film", "nowhere/walk.mp4"), ("nowhere/walk.mp4",)),
+        (("--film", "walk.avi"), ("walk.avi", ".mp4")),
+    ],
+    ids=" ".join,
+)
+def test_what_only_the_plant_can_judge_is_refused(
+    processes: Processes, arguments: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    line = refused(processes.sim(*FAST, "--seconds", "1", *arguments))
+    assert all(word in line for word in named), line
+
+
+def test_a_damaged_robot_is_refused(processes: Processes) -> None:
+    folder = Path(shutil.copytree(load_robot("fivebar").mjcf.parent, processes.folder / "robot"))
+    path = folder / "robot.yaml"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("stall_torque", "stall_torgue"))
+    line = refused(processes.sim(*FAST, "--robot", str(path)))
+    assert "stall_torgue" in line and str(path) in line
+    path.write_text(text[: len(text) // 2])
+    assert str(path) in refused(processes.sim(*FAST, "--robot", str(folder)))
+    path.write_text(text)
+    (folder / load_robot("fivebar").mjcf.name).write_text("<mujoco><worldbody>")
+    assert ".xml" in refused(processes.sim(*FAST, "--robot", str(path)))
