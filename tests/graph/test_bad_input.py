@@ -10,7 +10,7 @@ import pytest
 from stride_bringup.options import config_file
 from stride_core.robot import load_robot
 
-from tests.graph.harness import CLI, FAST, Graph, Processes, Started
+from tests.graph.harness import CLI, FAST, Graph, Processes, Started, wait_until, warnings
 from tests.graph.watching import Watcher
 
 RUNNERS = [(), ("--processes",)]
@@ -50,7 +50,7 @@ CONFIGS: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "key missing": (replaced("max_joint_speed: 30.0", ""), ("max_joint_speed", "missing")),
     "unknown pattern": (replaced("pattern: trot", "pattern: hop"), ("pattern", "hop", "trot")),
     "unknown section": (replaced("  ros__parameters:\n    gait:", "  ros__parameters:\n    gate: {a: 1}\n    gait:"), ("gate",)),
-    "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("integer", "line")),
+    "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("edited.yaml", "same type", "line")),
     "not YAML": (lambda _: "a: [", ("edited.yaml",)),
     "not for ROS": (lambda _: "gait: 3", ("edited.yaml", "ros__parameters")),
     "empty": (lambda _: "", ("missing",)),
@@ -89,14 +89,18 @@ def test_a_parameter_on_an_executables_command_line_is_refused(
     assert all(word in line for word in named), line
 
 
-@pytest.mark.parametrize("rule", ["nosuch:=x", "foot_target:=x", "gait:cmd_veel:=x"])
-def test_an_executable_refuses_to_remap_what_it_does_not_have(
+@pytest.mark.parametrize("rule", ["nosuch:=x", "gait:cmd_veel:=x"])
+def test_an_executable_warns_of_a_remapping_that_it_has_no_use_for(
     processes: Processes, rule: str
 ) -> None:
     arguments = ("--ros-args", "--params-file", str(config_file("fivebar")), "-r", rule)
+    used = ("-r", "cmd_vel:=drive", "-r", "__node:=gait")
     code = "import sys; from stride_control.gait_node import main; sys.exit(main())"
-    line = refused(processes.start(CLI[0], "-c", code, *arguments))
-    assert rule in line and "/foot_targets" in line
+    run = processes.start(CLI[0], "-c", code, *arguments, *used)
+    (line,) = wait_until(lambda: warnings(run.err, "gait"))
+    assert repr(rule) in line and "/drive" in line and "/foot_targets" in line
+    run.process.terminate()
+    assert run.wait() == 0
 
 
 @pytest.mark.parametrize("rule", ["nosuch:=x", "odom", "odom:=", "odom:=a b"])

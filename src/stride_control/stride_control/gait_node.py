@@ -83,7 +83,8 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         """A cmd_vel that is not repeated stops the robot; the initial command stands until then."""
         if self._command_ns is None:
             return
-        if now - self._command_ns > self.config.gait.command_timeout * NANOSECONDS:
+        # a clock that was set back makes a command no younger
+        if abs(now - self._command_ns) > self.config.gait.command_timeout * NANOSECONDS:
             self._command = np.zeros(3)
 
     def _say_if_limited(self, limited: bool, command: np.ndarray) -> None:

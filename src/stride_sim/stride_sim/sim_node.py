@@ -100,8 +100,9 @@ class SimNode(StrideNode[SimConfig]):
                 self._finish_tick()
 
     def _start_when_ready(self) -> None:
-        if not self.count_publishers("joint_commands") or not all(
-            self.count_subscribers(topic) >= count for topic, count in self._wait_for
+        resolve = self.resolve_topic_name  # counting does not heed remappings
+        if not self.count_publishers(resolve("joint_commands")) or not all(
+            self.count_subscribers(resolve(topic)) >= count for topic, count in self._wait_for
         ):
             return
         self._running = True
@@ -253,7 +254,7 @@ class SimNode(StrideNode[SimConfig]):
     def diagnose(self) -> dict[str, str]:
         """Wall-clock figures: here and nowhere else, so that bags are reproducible."""
         figures = self.statistics.summary(monotonic() - self._began)
-        if self.count_publishers("joint_states") > 1:
+        if self.count_publishers(self.resolve_topic_name("joint_states")) > 1:
             self.warn_once("plants", "another plant publishes joint_states in this namespace")
         return {
             "state": "paused" if self._paused else "running" if self._running else "waiting",
