@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("rclpy")
 
 from stride_bringup.options import config_file
-
 from tests.graph.harness import Graph, free_domain
 
 

@@ -9,9 +9,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Imu, JointState
 from stride_control.messages import stamp_ns, to_stamp
 from stride_core.robot import load_robot
+from tests.graph.harness import Graph
 
 from stride_msgs.msg import FootTargets, Residual, SafetyStatus
-from tests.graph.harness import Graph
 
 SPEC = load_robot("fivebar")
 PERIOD = 10_000_000  # ns

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
+pytest.importorskip("rclpy")
 
+import rclpy
 from rclpy.node import Node
 from stride_control.executor import StopFlag, run, spin
-
 from tests.graph.harness import free_domain
 
 

@@ -18,7 +18,6 @@ from stride_bringup.options import Options
 from stride_control.gait_node import GaitNode
 from stride_core.control import load_controller
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
-
 from tests.control.surroundings import SPEC, Surroundings, joints
 from tests.graph.harness import Graph
 
@@ -204,5 +203,5 @@ def test_a_gait_that_cannot_be_is_refused_with_one_line(
 
 
 def test_without_its_yaml_it_says_what_is_missing(graph: Graph) -> None:
-    with pytest.raises(ValueError, match="gait: gait: .*missing"):
+    with pytest.raises(ValueError, match=r"gait: gait: .*missing"):
         graph.add(GaitNode)

@@ -52,7 +52,7 @@ def test_every_order_gives_the_same(order: list[int], width: int, as_array: bool
 )
 def test_a_missing_or_doubled_name_is_refused_by_name(names: list[str]) -> None:
     rows = Rows("leg", LEGS)
-    with pytest.raises(ValueError, match="legs .*expected each of .*'RR'.* once"):
+    with pytest.raises(ValueError, match=r"legs .*expected each of .*'RR'.* once"):
         rows.read(names, "feet", [0.0] * len(names))
     assert rows.read(list(LEGS), "feet", [1.0, 2.0, 3.0, 4.0]).tolist() == [1, 2, 3, 4]
 

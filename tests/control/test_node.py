@@ -15,7 +15,6 @@ from rclpy.parameter import Parameter
 from stride_control.config import RobotChoice
 from stride_control.node import StrideNode
 from stride_core.config import param
-
 from tests.graph.harness import Graph
 
 

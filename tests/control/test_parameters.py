@@ -16,7 +16,6 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from stride_control.parameters import declare, on_change
 from stride_core.config import param
-
 from tests.graph.harness import Graph
 
 
@@ -100,7 +99,7 @@ def test_what_is_wrong_at_the_start_is_refused_in_one_line(
     make: Make, given: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     node = make(**given)
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError) as caught:
         declare(node, Config)
     message = str(caught.value)
     assert all(word in message for word in words), message

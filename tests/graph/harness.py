@@ -127,7 +127,9 @@ class Processes:
     def start(self, *command: str, **env: str) -> Started:
         """Start a command with further environment variables."""
         env = {"ROS_DOMAIN_ID": str(self.domain)} | env
-        started = Started(self.folder, command, {**env, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
+        started = Started(
+            self.folder, command, {**env, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        )
         self._all.append(started)
         return started
 
@@ -227,6 +229,8 @@ def _tagged(tag: str) -> list[int]:
 def _read(pid: int, what: str) -> str:
     """A file of a process; empty for one that is gone, a zombie included."""
     try:
-        return Path(f"/proc/{pid}/{what}").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return (
+            Path(f"/proc/{pid}/{what}").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
     except OSError:
         return ""

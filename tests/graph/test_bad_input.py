@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from stride_bringup.options import config_file
 from stride_core.robot import load_robot
-
 from tests.graph.harness import CLI, FAST, Graph, Processes, Started, wait_until, warnings
 from tests.graph.watching import Watcher
 
@@ -49,7 +48,7 @@ CONFIGS: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "not finite": (replaced("{height: 0.085", "{height: .nan"), ("height", "nan", "finite")),
     "key missing": (replaced("max_joint_speed: 30.0", ""), ("max_joint_speed", "missing")),
     "unknown pattern": (replaced("pattern: trot", "pattern: hop"), ("pattern", "hop", "trot")),
-    "unknown section": (replaced("  ros__parameters:\n    gait:", "  ros__parameters:\n    gate: {a: 1}\n    gait:"), ("gate",)),
+    "unknown section": (replaced("    gait:\n", "    gate: {a: 1}\n    gait:\n"), ("gate", "gait?")),
     "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("edited.yaml", "same type", "line")),
     "not YAML": (lambda _: "a: [", ("edited.yaml",)),
     "not for ROS": (lambda _: "gait: 3", ("edited.yaml", "ros__parameters")),

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stride_operator import bag
-
+from stride_operator.bag_writer import BagError
 from tests.graph.harness import FAST, Processes, Started, wait_until, warnings
+
+from stride_operator import bag
 
 REAL_TIME = ("--headless", "--vx", "0.1")
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -33,8 +34,17 @@ def test_a_robot_that_lies_down_is_a_fall_and_status_3(processes: Processes) -> 
     timid = config_text().replace("max_tilt: 1.0472", "max_tilt: 0.1")
     (processes.folder / "timid.yaml").write_text(timid)  # rough ground makes it drop its motors
     run = processes.sim(
-        *FAST, "--seconds", "4", "--vx", "0.3", "--config", "timid.yaml", "--terrain", "rough",
-        "--difficulty", "1",
+        *FAST,
+        "--seconds",
+        "4",
+        "--vx",
+        "0.3",
+        "--config",
+        "timid.yaml",
+        "--terrain",
+        "rough",
+        "--difficulty",
+        "1",
     )
     assert run.wait() == 3, run.err
     assert run.report()["falls"] >= 1
@@ -77,7 +87,7 @@ def messages(run: Started) -> int:
     folder = Path(run.folder, "bag")
     try:
         return sum(1 for _ in bag.read(folder))
-    except bag.BagError:
+    except BagError:
         return 0
 
 

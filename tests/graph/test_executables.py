@@ -14,11 +14,11 @@ from stride_bringup.graph import NodeSpec, ros_arguments, sim_nodes
 from stride_bringup.options import Options
 from stride_control.messages import stamp_ns, to_stamp
 from stride_core.robot import load_robot
+from tests.graph.harness import Graph, Processes, Started, wait_until
+from tests.graph.watching import Watcher
 
 from stride_msgs.msg import FootTargets, SafetyStatus
 from stride_operator import bag
-from tests.graph.harness import Graph, Processes, Started, wait_until
-from tests.graph.watching import Watcher
 
 OPTIONS = Options(record="bag", realtime_factor=0.0)
 NODES = {spec.name: spec for spec in sim_nodes(OPTIONS)}

@@ -21,10 +21,10 @@ from stride_core.robot import load_robot
 from stride_sim.plant import Plant, PlantConfig
 from stride_sim.rollout import rollout
 from stride_sim.terrain import TerrainConfig
+from tests.graph.harness import FAST, Processes, free_domain
 
 from stride_msgs.msg import FootTargets
 from stride_operator import bag
-from tests.graph.harness import FAST, Processes, free_domain
 
 TICKS = 200
 COMMAND = (0.15, 0.03, 0.2)

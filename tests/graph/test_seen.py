@@ -8,7 +8,6 @@ from statistics import mean
 import pytest
 from stride_control.messages import stamp_ns
 from stride_core.robot import load_robot
-
 from tests.graph.harness import FAST, stage
 from tests.graph.watching import EACH_TICK, OTHERS, Watcher, paused
 
@@ -53,7 +52,7 @@ def watcher(
 
 def test_every_node_and_topic_is_there_with_its_type_and_writer(watcher: Watcher) -> None:
     node = watcher.node
-    watcher.graph.until(lambda: NODES <= set(node.get_node_names()))
+    watcher.graph.until(lambda: set(node.get_node_names()) >= NODES)
     watcher.graph.until(lambda: dict(node.get_topic_names_and_types()).keys() >= TYPES.keys())
     found = dict(node.get_topic_names_and_types())
     assert {topic: found[topic] for topic in TYPES} == {t: [kind] for t, kind in TYPES.items()}
@@ -70,6 +69,7 @@ def test_every_topic_of_a_tick_comes_once_each_tick_with_its_stamp(watcher: Watc
         assert found == wanted, topic
     clock = [stamp_ns(message.clock) for message in watcher.heard["/clock"]]
     assert [stamp for stamp in clock if stamp >= wanted[0]] == wanted
+
     # frames come at half that rate, 50 Hz of simulated time
     def frames() -> list[int]:
         stamps = [stamp_ns(m.transforms[0].header.stamp) for m in watcher.heard["/tf"]]
@@ -143,7 +143,9 @@ def test_cmd_vel_moves_the_robot_and_silence_stops_it(watcher: Watcher) -> None:
     assert abs(watcher.place()[1] - y) < 0.03
     watcher.walk(300)
     # the last cmd_vel arrived within the last 20 ticks; 0.5 s later it counts no more
-    followed = [stamp_ns(m.header.stamp) for m in watcher.heard["foot_targets"] if m.command[0] > 0.199]
+    followed = [
+        stamp_ns(m.header.stamp) for m in watcher.heard["foot_targets"] if m.command[0] > 0.199
+    ]
     assert 0.28e9 <= followed[-1] - last <= 0.52e9
     assert watcher.latest("foot_targets").mode == "stand"
     rest = watcher.place()

@@ -13,11 +13,11 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 from stride_core.robot import load_robot
+from tests.graph.harness import FAST, Started, stage, warnings
+from tests.graph.watching import Watcher, pause, paused
 
 from stride_msgs.msg import SafetyStatus
 from stride_msgs.srv import ResetSimulation, StepSimulation
-from tests.graph.harness import FAST, Started, stage, warnings
-from tests.graph.watching import Watcher, pause, paused
 
 SPEC = load_robot("fivebar")
 TOPICS = ("joint_states", "joint_commands", "foot_targets", "safety_status", "odom", "terrain")
@@ -248,7 +248,9 @@ def test_what_is_fixed_or_senseless_is_refused_with_its_reason(
 
 
 @pytest.mark.parametrize("height", [0.021, 0.2])
-def test_a_height_that_no_leg_reaches_does_not_bring_it_down(watcher: Watcher, height: float) -> None:
+def test_a_height_that_no_leg_reaches_does_not_bring_it_down(
+    watcher: Watcher, height: float
+) -> None:
     set_parameter(watcher, "gait", "gait.shape.height", height)
     for _ in range(5):
         watcher.drive(vx=0.1)

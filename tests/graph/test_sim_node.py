@@ -18,7 +18,6 @@ from sensor_msgs.msg import JointState
 from stride_control.messages import stamp_ns
 from stride_core.robot import load_robot
 from stride_sim.sim_node import SimNode
-
 from tests.graph.harness import Graph, free_domain
 
 SPEC = load_robot("fivebar")
@@ -104,9 +103,7 @@ def test_permuted_joint_names_are_put_in_order(graph: Graph, other: Graph) -> No
     assert not first.counts.get("joint_commands_faults")
 
 
-def walked_elsewhere(
-    graph: Graph, other: Graph, alter: Alter
-) -> tuple[SimNode, Controller]:
+def walked_elsewhere(graph: Graph, other: Graph, alter: Alter) -> tuple[SimNode, Controller]:
     """Another plant, after that of `graph` has gone."""
     for node in list(graph._nodes):
         graph.destroy(node)
@@ -205,7 +202,7 @@ def test_it_ends_when_its_time_is_up_and_writes_its_figures(graph: Graph, tmp_pa
 def test_a_senseless_parameter_is_refused_with_one_line(
     graph: Graph, parameters: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError) as caught:
         make(graph, **parameters)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)

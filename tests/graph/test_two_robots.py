@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from geometry_msgs.msg import TwistStamped
-
 from tests.graph.harness import Graph, Processes, stage
 from tests.graph.watching import Watcher, pause, paused
 

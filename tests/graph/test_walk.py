@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.graph.harness import FAST, Processes, Started, free_domain
 
 SECONDS = 6.0
@@ -77,9 +76,7 @@ def report(walks: Walks, name: str) -> dict[str, Any]:
         ("slow rate", "mean_vx_mps", 0.15),
     ],
 )
-def test_it_goes_as_fast_as_it_is_told(
-    walks: Walks, name: str, figure: str, wanted: float
-) -> None:
+def test_it_goes_as_fast_as_it_is_told(walks: Walks, name: str, figure: str, wanted: float) -> None:
     found = report(walks, name)
     assert found[figure] == pytest.approx(wanted, rel=0.15)
     assert found["falls"] == 0
@@ -102,7 +99,9 @@ def test_it_stays_up_on_rough_ground_and_says_how_fast_it_is(walks: Walks) -> No
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_last_line_is_one_json_object_with_every_figure(walks: Walks, name: str) -> None:
     found = report(walks, name)
-    wrong = {key: found.get(key) for key, kind in FIGURES.items() if type(found.get(key)) is not kind}
+    wrong = {
+        key: found.get(key) for key, kind in FIGURES.items() if type(found.get(key)) is not kind
+    }
     assert not wrong
     assert found["bag"] is None
     assert {"p50", "p99"} <= found["tick_latency_us"].keys()

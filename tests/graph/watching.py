@@ -17,11 +17,11 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 from stride_control.messages import stamp_ns
+from tests.graph.harness import Graph
 from tf2_msgs.msg import TFMessage
 
 from stride_msgs.msg import FootContacts, FootTargets, HeightField, SafetyStatus
 from stride_msgs.srv import StepSimulation
-from tests.graph.harness import Graph
 
 DEEP = QoSProfile(depth=2000)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -1,0 +1,149 @@
+"""The list of nodes: one place for composed runs, processes and launch files."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy")
+
+from stride_bringup.graph import NodeSpec, check_remappings, listeners, ros_arguments, sim_nodes
+from stride_bringup.options import Options
+from stride_bringup.processes import executable
+
+
+def named(options: Options) -> dict[str, NodeSpec]:
+    return {spec.name: spec for spec in sim_nodes(options)}
+
+
+def given(arguments: list[str]) -> dict[str, Any]:
+    """Parameters after `-p`, read as ROS reads them: as YAML."""
+    rules = [value for flag, value in pairwise(arguments) if flag == "-p"]
+    return {name: yaml.safe_load(value) for name, _, value in (r.partition(":=") for r in rules)}
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"headless": True}, ["gait", "ik", "safety", "sim"]),
+        ({}, ["gait", "ik", "safety", "viewer", "sim"]),
+        ({"window": True}, ["gait", "ik", "safety", "sim"]),
+        ({"headless": True, "record": "bag"}, ["gait", "ik", "safety", "recorder", "sim"]),
+        ({"record": "bag"}, ["gait", "ik", "safety", "recorder", "viewer", "sim"]),
+    ],
+    ids=str,
+)
+def test_who_watches_depends_on_the_options_and_the_plant_is_last(
+    options: dict[str, Any], names: list[str]
+) -> None:
+    assert [spec.name for spec in sim_nodes(Options(**options))] == names
+
+
+def test_every_executable_and_class_exists() -> None:
+    installed = {e.name: e.value for e in entry_points(group="console_scripts")}
+    for spec in sim_nodes(Options(record="bag")):
+        module, _, name = spec.path.partition(":")
+        assert module.split(".")[0] == spec.package
+        assert installed[spec.executable] == f"{module}:main"
+        assert callable(getattr(import_module(module), name))
+        assert executable(spec)[-1].startswith(f"import sys; from {module} import main")
+
+
+def test_an_executable_that_nobody_installed_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"stride_sim nosuch_node: no such executable"):
+        executable(NodeSpec("x", "stride_sim", "nosuch_node", "x:X"))
+
+
+def test_only_the_viewer_keeps_out_of_the_control_loops_process() -> None:
+    assert [s.name for s in sim_nodes(Options(record="bag")) if s.alone] == ["viewer"]
+
+
+def test_the_chain_of_a_tick_is_closed() -> None:
+    nodes = named(Options(headless=True))
+    tick = ["sim", "gait", "ik", "safety", "sim"]
+    topics = ["joint_states", "foot_targets", "joint_targets", "joint_commands"]
+    for teller, topic, hearer in zip(tick, topics, tick[1:], strict=False):
+        assert topic in nodes[teller].tells and topic in nodes[hearer].hears
+
+
+def test_the_first_tick_waits_for_every_listener() -> None:
+    def counts(options: Options) -> dict[str, int]:
+        waiting = [item.split("=") for item in named(options)["sim"].parameters["wait_for"]]
+        return {topic: int(count) for topic, count in waiting}
+
+    alone = counts(Options(headless=True))
+    # gait and safety; safety; ik; safety; nobody but the plant, which does not count
+    expected = {"joint_states": 2, "imu": 1, "foot_targets": 1, "joint_targets": 1, "odom": 0}
+    assert {topic: alone[topic] for topic in expected} == expected
+    recorded = counts(Options(headless=True, record="bag"))
+    assert recorded == {topic: count + 1 for topic, count in alone.items()}
+    assert counts(Options(record="bag")) == recorded  # a viewer is not waited for
+    assert listeners([])[0] == "/clock=0"
+
+
+def test_options_reach_the_nodes_as_parameters() -> None:
+    options = Options(
+        terrain="rough", difficulty=0.25, terrain_seed=4, seed=9, command=(0.1, -0.05, 0.2),
+        gait="walk", seconds=2.5, rate=50.0, realtime_factor=0.0, servo="sts3215_345",
+        record="a bag", stamped_cmd_vel=True,
+    )  # fmt: skip
+    nodes = {name: given(ros_arguments(spec, options)) for name, spec in named(options).items()}
+    assert nodes["gait"]["initial_command"] == [0.1, -0.05, 0.2]
+    assert nodes["gait"]["gait.pattern"] == "walk"
+    assert nodes["gait"]["stamped_cmd_vel"] is True
+    assert nodes["recorder"] == {"output": "a bag"}
+    sim = nodes["sim"]
+    assert (sim["terrain"], sim["difficulty"], sim["terrain_seed"]) == ("rough", 0.25, 4)
+    assert (sim["seed"], sim["stop_after"], sim["plant.rate_hz"]) == (9, 2.5, 50.0)
+    assert (sim["lockstep"], sim["realtime_factor"]) == (True, 0.0)
+    for name in ("gait", "ik", "safety", "sim"):
+        assert nodes[name]["servo"] == "sts3215_345"
+
+
+@pytest.mark.parametrize("command", [(0, 0, 0), (1, 0.5, 0), (1e-7, 0.0, 2.0)])
+def test_a_command_is_one_list_of_numbers_for_ros(command: tuple[float, float, float]) -> None:
+    options = Options(command=command)
+    (rule,) = [
+        word for word in ros_arguments(named(options)["gait"], options) if "initial_command" in word
+    ]
+    values = rule.partition("[")[2].rstrip("]").split(",")
+    assert all("." in value or "e" in value for value in values)  # not one an integer
+    assert tuple(map(float, values)) == command
+
+
+def test_the_gait_is_the_configurations_unless_chosen() -> None:
+    assert "gait.pattern" not in named(Options())["gait"].parameters
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
+    options = Options(record="2024")
+    assert given(ros_arguments(named(options)["recorder"], options)) == {"output": "2024"}
+
+
+def test_a_namespace_goes_to_every_node() -> None:
+    options = Options(namespace="/left/dog/", record="bag")
+    for spec in sim_nodes(options):
+        arguments = ros_arguments(spec, options)
+        assert arguments[-2:] == ["-r", "__ns:=/left/dog"]
+    assert "-r" not in ros_arguments(sim_nodes(Options())[0], Options())
+
+
+def test_a_remapping_goes_to_the_nodes_that_have_the_topic() -> None:
+    options = Options(headless=True, remap=("joint_states:=measured",))
+    check_remappings(sim_nodes(options), options)
+    arguments = {spec.name: ros_arguments(spec, options) for spec in sim_nodes(options)}
+    having = {name for name, words in arguments.items() if "joint_states:=measured" in words}
+    assert having == {"gait", "safety", "sim"}
+
+
+@pytest.mark.parametrize("rule", ["nosuch:=x", "odom", "odom:=", ":=x", "*:=x"])
+def test_a_remapping_of_nothing_is_refused(rule: str) -> None:
+    options = Options(remap=("odom:=truth", rule))
+    with pytest.raises(ValueError, match=r"expected TOPIC:=NAME with one of .*odom") as caught:
+        check_remappings(sim_nodes(options), options)
+    assert repr(rule) in str(caught.value)

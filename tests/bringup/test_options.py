@@ -1,0 +1,99 @@
+"""What a run can be told, checked before anything starts."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stride_core.robot import load_robot
+
+pytest.importorskip("ament_index_python")
+
+from stride_bringup.options import Options, calibration_file, config_file
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"robot": "nosuch"}, ("nosuch", "fivebar")),
+        ({"robot": "/nowhere/robot.yaml"}, ("/nowhere/robot.yaml", "No such file")),
+        ({"servo": "nosuch"}, ("nosuch", "sts3215_147")),
+        ({"terrain": "moon"}, ("terrain", "'moon'", "rough")),
+        ({"gait": "hop"}, ("gait", "'hop'", "trot")),
+        ({"policy": "best"}, ("policy", "'best'", "none")),
+        ({"difficulty": 7.0}, ("difficulty", "7", "0 to 1")),
+        ({"difficulty": -0.1}, ("difficulty", "-0.1")),
+        ({"difficulty": math.nan}, ("difficulty", "nan")),
+        ({"seconds": math.inf}, ("seconds", "inf")),
+        ({"rate": -1.0}, ("rate", "-1")),
+        ({"realtime_factor": -2.0}, ("realtime_factor", "-2")),
+        ({"command": (0.0, math.nan, 0.0)}, ("command", "nan")),
+        ({"namespace": "a b"}, ("namespace", "'a b'")),
+        ({"namespace": "1st"}, ("namespace", "'1st'")),
+        ({"namespace": "left//dog"}, ("namespace", "left//dog")),
+    ],
+    ids=str,
+)
+def test_what_cannot_run_is_refused_in_one_line(
+    given: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        Options(**given)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("namespace", ["", "dog", "/dog", "left/dog", "/left/dog_2/"])
+def test_ros_names_are_namespaces(namespace: str) -> None:
+    assert Options(namespace=namespace).namespace == namespace
+
+
+def test_a_picture_is_a_terrain_by_its_name() -> None:
+    assert Options(terrain="hill.png").terrain == "hill.png"
+
+
+def test_a_factor_of_zero_is_lockstep() -> None:
+    assert Options(realtime_factor=0.0).lockstep
+    assert not Options(realtime_factor=0.5).lockstep
+
+
+def test_the_servo_and_gait_of_a_run_are_the_robots_own_unless_chosen(tmp_path: Path) -> None:
+    options = Options()
+    assert (options.servo_name, options.gait_name) == ("sts3215_147", "trot")
+    chosen = Options(servo="sts3215_345", gait="walk")
+    assert (chosen.servo_name, chosen.gait_name) == ("sts3215_345", "walk")
+    config = tmp_path / "mine.yaml"
+    text = config_file("fivebar").read_text("utf-8")
+    config.write_text(text.replace("pattern: trot", "pattern: pace"))
+    assert Options(config=str(config)).gait_name == "pace"
+
+
+def test_parameters_are_the_robots_and_the_calibration_of_its_servo() -> None:
+    robot = load_robot("fivebar")
+    for name in robot.servos:
+        own, measured = Options(servo=name).params_files()
+        assert own == config_file("fivebar")
+        assert measured == calibration_file(robot.with_servo(name))
+        assert measured.is_file()
+        assert name in measured.name
+
+
+def test_a_configuration_of_ones_own_keeps_the_calibration(tmp_path: Path) -> None:
+    config = Path(shutil.copy(config_file("fivebar"), tmp_path / "mine.yaml"))
+    assert Options(config=str(config)).params_files() == [config, Options().params_files()[1]]
+
+
+def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"config: .*nosuch\.yaml: no such file"):
+        Options(config=str(tmp_path / "nosuch.yaml")).params_files()
+
+
+def test_a_robot_by_path_is_configured_by_its_name() -> None:
+    by_path = Options(robot=str(load_robot("fivebar").mjcf.parent / "robot.yaml"))
+    assert by_path.params_files() == Options().params_files()
+    assert replace(by_path, robot="fivebar") == Options()
