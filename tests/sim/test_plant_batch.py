@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from stride_core.arrays import FloatArray
 from stride_core.robot import RobotSpec
+from stride_sim.errors import SimError
 from stride_sim.plant import NoiseConfig, Plant, PlantConfig, Sensors, Truth
 from stride_sim.terrain import TerrainConfig
 
@@ -223,3 +224,17 @@ def test_another_terrain_while_running_keeps_the_clock(spec: RobotSpec, trot: Tr
     other = Plant(spec, terrain=ROUGH)
     other.tick = 5
     assert np.array_equal(_walk(plant, trot, 20), _walk(other, trot, 20))
+
+
+def test_ids_in_any_order_keep_their_own_seeds_and_poses(spec: RobotSpec) -> None:
+    plant = Plant(spec, robots=4)
+    plant.reset(seed=[30, 10], pose=[(3.0, 0.0, 0.0), (1.0, 0.0, 0.0)], ids=[3, 1])
+    assert plant.truth().position[[3, 1], 0] == pytest.approx([3.0, 1.0])
+    alone = Plant(spec)
+    alone.reset(seed=[10], pose=(1.0, 0.0, 0.0))
+    assert np.array_equal(plant.sensors().gyro[1], alone.sensors().gyro[0])
+
+
+def test_an_id_given_twice_is_refused(spec: RobotSpec) -> None:
+    with pytest.raises(SimError, match="each once"):
+        Plant(spec, robots=3).reset(ids=[1, 1])

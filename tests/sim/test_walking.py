@@ -54,7 +54,9 @@ def rough(controller: Controller) -> list[Tick]:
 
 def test_on_flat_ground_it_goes_as_fast_as_it_is_told(flat: list[Tick]) -> None:
     position = np.array([tick.truth.position for tick in flat[SETTLED:]])
-    yaw = np.unwrap([roll_pitch_yaw(tick.truth.quaternion)[:, 2] for tick in flat[SETTLED:]], axis=0)
+    yaw = np.unwrap(
+        [roll_pitch_yaw(tick.truth.quaternion)[:, 2] for tick in flat[SETTLED:]], axis=0
+    )
     # velocity by the chord of the mean path, turned into the mean heading of each tick
     step = np.diff(position[..., 0] + 1j * position[..., 1], axis=0) * np.exp(-1j * yaw[:-1])
     seconds = 0.01 * len(step)

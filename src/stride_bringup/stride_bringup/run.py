@@ -13,7 +13,7 @@ from typing import Any
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from stride_control.executor import StopFlag, spin
+from stride_control.executor import StopFlag, destroy, spin
 
 from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.composed import make_nodes
@@ -67,8 +67,7 @@ def _composed(options: Options) -> Result:
                     children.start(spec, options)
             spin(nodes, stop)
         finally:
-            for node in reversed(nodes):
-                node.destroy_node()
+            destroy(nodes)
             rclpy.try_shutdown()
     return Result(None)
 

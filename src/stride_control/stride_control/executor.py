@@ -81,6 +81,14 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
         print(f"stride: {error}", file=sys.stderr)
         return 2
     finally:
-        for node in nodes:
-            node.destroy_node()
+        destroy(nodes)
         rclpy.try_shutdown()
+
+
+def destroy(nodes: Sequence[Node]) -> None:
+    """Destroy all, the last made first; one that fails says so and does not spare the others."""
+    for node in reversed(nodes):
+        try:
+            node.destroy_node()
+        except Exception as error:
+            print(f"stride: {node.get_name()}: {error}", file=sys.stderr)

@@ -42,7 +42,8 @@ class GaitNode(StrideNode[GaitNodeConfig]):
 
     def apply(self, config: GaitNodeConfig) -> None:
         """Take over a validated configuration; the gait gets there by its own rates."""
-        self._gait = make_gait(self.robot, config.gait)
+        if not hasattr(self, "_gait"):  # what may change while running is all in the inputs
+            self._gait = make_gait(self.robot, config.gait)
         if self._command_ns is None:
             self._command = np.array(config.initial_command)
         self._inputs = GaitInputs(
@@ -57,7 +58,6 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         if not all(map(math.isfinite, command)):
             self.warn_once("cmd_vel", f"cmd_vel {command} is not finite: ignored")
             return
-        self.said("cmd_vel")
         self._command = np.array(command)
         self._command_ns = self._last_ns or 0
 

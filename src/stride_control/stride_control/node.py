@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -25,6 +25,9 @@ TICK_QOS = QoSProfile(depth=10)
 
 _TIMED_TICKS = 1000
 
+_WELL_AGAIN_S = 10.0
+"""A fault that did not recur for this long is news again."""
+
 
 class StrideNode(Node, Generic[Config]):
     """Base of the nodes. A subclass wires topics to one core function and implements ``apply``.
@@ -41,7 +44,8 @@ class StrideNode(Node, Generic[Config]):
         self.config: Config = parameters.declare(self, config_class)
         self.robot = load_robot(self.config.robot, self.config.servo or None)
         self.counts: dict[str, int] = {}
-        self._spoken: set[str] = set()
+        self._last_fault: dict[str, float] = {}
+        self._reported_counts: dict[str, int] = {}
         self._spent_us: deque[float] = deque(maxlen=_TIMED_TICKS)
         self.apply(self.config)
         parameters.on_change(self, config_class, lambda: self.config, self._change)
@@ -71,15 +75,15 @@ class StrideNode(Node, Generic[Config]):
         return measured
 
     def warn_once(self, topic: str, text: str) -> None:
-        """Warn about ``topic`` until ``said`` clears it: a fault at 100 Hz is one line."""
-        self.counts[f"{topic}_faults"] = self.counts.get(f"{topic}_faults", 0) + 1
-        if topic not in self._spoken:
-            self._spoken.add(topic)
-            self.get_logger().warning(text)
+        """Warn about ``topic``, and again only after it was well for a while.
 
-    def said(self, topic: str) -> None:
-        """``topic`` is well again: its next fault is news."""
-        self._spoken.discard(topic)
+        A fault at 100 Hz is one line; each is counted for ``diagnostics``.
+        """
+        self.counts[f"{topic}_faults"] = self.counts.get(f"{topic}_faults", 0) + 1
+        now = monotonic()
+        if now - self._last_fault.get(topic, -_WELL_AGAIN_S) >= _WELL_AGAIN_S:
+            self.get_logger().warning(text)
+        self._last_fault[topic] = now
 
     def diagnose(self) -> dict[str, str]:
         """Figures of a subclass for ``diagnostics``."""
@@ -90,12 +94,13 @@ class StrideNode(Node, Generic[Config]):
         if self._spent_us:
             median, p99 = np.percentile(self._spent_us, (50, 99))
             figures |= {"tick_us_p50": f"{median:.1f}", "tick_us_p99": f"{p99:.1f}"}
-        faulty = any(self.counts.values())
+        faulty = self.counts != self._reported_counts and any(self.counts.values())
+        self._reported_counts = self.counts.copy()
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if faulty else DiagnosticStatus.OK,
             name=self.get_fully_qualified_name(),
             hardware_id=self.robot.name,
-            message="see values" if faulty else "ok",
+            message="faults in the last second: see values" if faulty else "ok",
             values=[KeyValue(key=key, value=value) for key, value in figures.items()],
         )
         array = DiagnosticArray(status=[status])

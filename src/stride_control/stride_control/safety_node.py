@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Imu, JointState
 from std_srvs.srv import Trigger
 from stride_core.arrays import FloatArray
-from stride_core.frames import gravity_in_body
+from stride_core.attitude import ImuMount
 
 from stride_control.config import SafetyNodeConfig
 from stride_control.executor import run
@@ -33,12 +33,14 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._rows = {
             topic: Rows("joint", self.robot.joints) for topic in ("joint_states", "joint_targets")
         }
+        self._mount = ImuMount(self.robot.imu.rpy)
         never, unknown = -np.inf, np.full(joints, np.nan)
         self._target, self._target_s = unknown, never
         self._position, self._position_s = unknown, never
         self._first_s: float | None = None
         self._up, self._imu_s = np.full(3, np.nan), never
         self._waiting_ns: int | None = None
+        self._decided_s = -np.inf
         self._state_ns = 0
         self._estop = self._reset = False
         self._reported = (-1, -1)
@@ -74,13 +76,16 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         # The first target is due a timeout after the first state: a decision before it would be
         # this tick's answer, and the plant would go on without the target.
         fed_s = max(self._target_s, self._first_s)
-        overdue = self._position_s - fed_s > self.config.safety.target_timeout
+        # by either sign: a target stamped in the future must not silence the watchdog
+        overdue = abs(self._position_s - fed_s) > self.config.safety.target_timeout
         if self._waiting_ns == self._state_ns or overdue:
             self._decide(self._position_s)
 
     def _on_imu(self, message: Imu) -> None:
         q = message.orientation
-        self._up = -gravity_in_body((q.x, q.y, q.z, q.w))
+        # REP-145: a covariance of -1 says that this IMU gives no orientation
+        known = message.orientation_covariance[0] >= 0.0
+        self._up = self._mount.up((q.x, q.y, q.z, q.w) if known else (0.0, 0.0, 0.0, 0.0))
         self._imu_s = stamp_ns(message.header.stamp) / NANOSECONDS
 
     def _on_target(self, message: JointState) -> None:
@@ -102,6 +107,10 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     def _decide(self, now: float) -> None:
         self._waiting_ns = None
+        if now == self._decided_s and not (self._estop or self._reset):
+            self._commands.publish(self._command)  # the plant repeats a tick: so does the answer
+            return
+        self._decided_s = now
         inputs = safety.SafetyInputs(
             target=self._target,
             target_time=np.array(self._target_s),

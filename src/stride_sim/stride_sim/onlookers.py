@@ -55,9 +55,13 @@ class Onlookers:
             self._all.append(LiveLine(sys.stderr))
 
     def look(self, now_ns: int, statistics: RunStatistics) -> None:
-        """Let each of them look."""
-        for onlooker in self._all:
-            onlooker.look(now_ns, statistics)
+        """Let each of them look; one that fails says so and leaves, and the walk goes on."""
+        for onlooker in tuple(self._all):
+            try:
+                onlooker.look(now_ns, statistics)
+            except (SimError, OSError) as error:
+                self._node.get_logger().error(str(error))
+                self._all.remove(onlooker)
 
     def change_ground(self) -> None:
         """The plant has another model now; a film goes on."""

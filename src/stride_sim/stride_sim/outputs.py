@@ -67,6 +67,10 @@ class Outputs:
         self._description.publish(String(data=urdf))
         self._tf_static.publish(TFMessage(transforms=fixed_joints(urdf, self._prefix)))
 
+    def change_model(self, model: mujoco.MjModel) -> None:
+        """The plant was rebuilt, on another terrain."""
+        self._tree = BodyTree(model, self._prefix)
+
     def publish_terrain(self, ground: Heightfield, nanoseconds: int) -> None:
         """The ground, for whoever draws it."""
         rows, cols = ground.heights.shape

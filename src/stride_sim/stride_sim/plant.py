@@ -139,7 +139,7 @@ class Plant:
     @property
     def time(self) -> float:
         """Stamp of the present tick [s]."""
-        return self.tick * self.period
+        return self.tick * round(1e9 * self.period) / 1e9  # as a message's stamp has it
 
     # --- the control tick -----------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class Plant:
         """Mark robots as diverged and put them where everything is finite."""
         robots = np.asarray(ids, np.intp)
         self.diverged[robots] = True
-        self._batch.reset(robots, stage=_NOTHING)
+        self._batch.reset(np.sort(robots), stage=_NOTHING)
         self._place(robots, np.zeros((len(robots), 3)))
 
     # --- beginning anew, and going back ---------------------------------------------------------
@@ -244,7 +244,7 @@ class Plant:
         random = _generators(seed, robots)
         if not len(robots):
             return
-        self._batch.reset(robots, stage=_NOTHING)
+        self._batch.reset(np.sort(robots), stage=_NOTHING)
         self.diverged[robots] = False
         self._place(robots, poses)
         self._measure()
@@ -256,9 +256,10 @@ class Plant:
         chosen = np.asarray(ids)
         if chosen.dtype == bool and chosen.shape == (self.robots,):
             return np.flatnonzero(chosen)
-        chosen = np.unique(chosen.astype(np.intp))
-        if len(chosen) and not 0 <= chosen[0] <= chosen[-1] < self.robots:
-            raise SimError(f"robots {ids}: expected indices from 0 to {self.robots - 1}")
+        chosen = chosen.astype(np.intp).ravel()  # in the order of seeds and poses
+        inside = ((chosen >= 0) & (chosen < self.robots)).all()
+        if not inside or len(set(chosen.tolist())) != len(chosen):
+            raise SimError(f"robots {ids}: expected indices from 0 to {self.robots - 1}, each once")
         return chosen
 
     def _place(self, robots: Indices, poses: FloatArray) -> None:
@@ -276,7 +277,7 @@ class Plant:
             self._motors_off[robot] = 0
             for targets, active in self._commands:
                 targets[robot], active[robot] = stance.joints, True
-        self._batch.forward(robots, _NOW)
+        self._batch.forward(np.sort(robots), _NOW)
         for robot in robots:
             if not self.ground_of(robot).is_flat:
                 self._lift_out(robot)

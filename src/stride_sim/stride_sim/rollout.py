@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from stride_core.arrays import FloatArray
+from stride_core.attitude import ImuMount
 from stride_core.control import Control, Controller, ControlState, Sensed
-from stride_core.frames import gravity_in_body
 from stride_core.gait import GaitInputs
 
 from stride_sim.plant import Plant, Truth
@@ -40,11 +40,12 @@ def rollout(
         residual: ``(N, legs, 3)`` [m], held throughout; None is zero.
     """
     offset = np.zeros((plant.robots, len(plant.spec.legs), 3)) if residual is None else residual
+    mount = ImuMount(plant.spec.imu.rpy)
     state = controller.initial(inputs)
     for number in range(ticks):
         sensors = plant.sensors()
-        time = np.full(plant.robots, plant.tick * plant.period)
-        sensed = Sensed(sensors.position, -gravity_in_body(sensors.quaternion), time)
+        time = np.full(plant.robots, plant.time)
+        sensed = Sensed(sensors.position, mount.up(sensors.quaternion), time)
         dt = plant.period if number else 0.0
         state, control = controller.tick(state, sensed, inputs, offset, dt)
         yield Tick(plant.truth(), state, control)

@@ -93,11 +93,15 @@ class SimNode(StrideNode[SimConfig]):
             self._start_when_ready()
         elif self._paused:
             return
-        elif self._pacer is None or self._answered_ns < 0:
+        elif self._pacer is None or self._awaits_answer():
             self._retry_if_silent()
-        elif not (self.config.lockstep and self._answer is None):
+        else:
             for _ in range(1 if self.config.lockstep else self._pacer.due(monotonic())):
                 self._finish_tick()
+
+    def _awaits_answer(self) -> bool:
+        """The first tick, and in lockstep every tick, ends with its answer alone."""
+        return self._answered_ns < 0 or (self.config.lockstep and self._answer is None)
 
     def _start_when_ready(self) -> None:
         resolve = self.resolve_topic_name  # counting does not heed remappings
@@ -128,15 +132,18 @@ class SimNode(StrideNode[SimConfig]):
 
     def _on_command(self, command: JointState) -> None:
         heard_at = perf_counter_ns()
+        stamp = stamp_ns(command.header.stamp)
+        if stamp > self._now_ns:
+            self.warn_once("joint_commands", "joint_commands is stamped in the future: ignored")
+            return
         if not self._obey(command):  # nor does it end the tick: a good one may follow
             return
-        stamp = stamp_ns(command.header.stamp)
         if stamp == self._now_ns and self._answer is None:
             self.statistics.add_latency((heard_at - self._published_at) * 1e-3)
             self._answer = command
         if self._answered_ns < 0:
             self._begin()
-        self._answered_ns = stamp
+        self._answered_ns = self._now_ns
         if self._pacer is None and self._running and not self._paused and self._answer is command:
             self._finish_tick()
 
@@ -168,6 +175,10 @@ class SimNode(StrideNode[SimConfig]):
             self.statistics.missed += 1
             self._guard_motors()
         self.plant.step()
+        if self.plant.diverged[0] and not self.counts.get("diverged"):
+            self.counts["diverged"] = 1
+            self.statistics.falls += 1
+            self.get_logger().error("the simulation diverged: the robot stands still at home")
         stop = self.config.stop_after
         if stop and self._now_ns >= stop * NANOSECONDS:
             self.finish()
@@ -214,6 +225,7 @@ class SimNode(StrideNode[SimConfig]):
             terrain = TerrainConfig(request.terrain, request.difficulty, request.terrain_seed)
             self.plant.set_terrain(terrain)
             self.outputs.publish_terrain(self.plant.grounds[0], self._now_ns)
+            self.outputs.change_model(self.plant.model)
             self._onlookers.change_ground()
         self.plant.reset(int(request.seed), place)
         self.statistics.reset()
@@ -270,7 +282,10 @@ class SimNode(StrideNode[SimConfig]):
         self._onlookers.close()
         if self.config.summary:
             summary = self.statistics.summary(monotonic() - self._began)
-            Path(self.config.summary).write_text(json.dumps(summary.as_dict()), encoding="utf-8")
+            try:
+                Path(self.config.summary).write_text(json.dumps(summary.as_dict()), "utf-8")
+            except OSError as error:
+                self.get_logger().error(f"summary {self.config.summary}: {error.strerror}")
 
     def destroy_node(self) -> None:
         """Whatever ends the process, the run's figures are kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from stride_core.config import param
@@ -149,3 +149,15 @@ class GaitConfig:
         max=60.0,
         dynamic=True,
     )
+
+    def __post_init__(self) -> None:
+        """Refuse a shape beyond its range, which the gait would otherwise clip in silence."""
+        for part in fields(Shape):
+            low, value, high = (
+                getattr(shape, part.name) for shape in (self.shape_min, self.shape, self.shape_max)
+            )
+            if not low <= value <= high:
+                raise ValueError(
+                    f"shape.{part.name}: {value:g}: expected shape_min <= shape <= shape_max,"
+                    f" {low:g} to {high:g}"
+                )

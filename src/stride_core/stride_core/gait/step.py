@@ -234,7 +234,7 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
     stance = spec.stance * (1.0, 1.0, 0.0)
     speed_limit = np.array(config.limits.speed)
     sit_height = -float(spec.sit[:, 2].mean())
-    heights = (sit_height, 1.2 * config.shape.height)
+    heights = (min(sit_height, config.shape_min.height), config.shape_max.height)
     return Gait(
         stance=stance,
         spread=np.sign(spec.hips) * (1.0, 1.0, 0.0) - (0.0, 0.0, 1.0),

@@ -1,0 +1,37 @@
+"""What an IMU says of the trunk's attitude, and what it must not be believed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stride_core.arrays import FloatArray
+from stride_core.frames import gravity_in_body, quat_from_rpy, quat_rotate
+
+_UNIT_TOLERANCE = 0.01
+
+
+class ImuMount:
+    """Where the IMU sits: turns its readings into the trunk's frame.
+
+    Args:
+        rpy: roll, pitch, yaw of the IMU's frame in the trunk's [rad], (3,).
+    """
+
+    def __init__(self, rpy: ArrayLike) -> None:
+        # the IMU's axes in the trunk's frame, a row each
+        self._x, self._y, self._z = quat_rotate(quat_from_rpy(rpy), np.eye(3))
+
+    def up(self, orientation: ArrayLike) -> FloatArray:
+        """Vertical of the world in the trunk's frame, (..., 3).
+
+        Args:
+            orientation: (..., 4) x, y, z, w of the IMU in the world. What is no unit quaternion,
+                such as the zeros of a message that nobody filled, gives NaN: no attitude.
+        """
+        q = np.asarray(orientation, np.float64)
+        unit = np.abs((q * q).sum(axis=-1) - 1.0) < _UNIT_TOLERANCE
+        down = gravity_in_body(q)
+        # spelt out: a matrix product rounds differently for one robot and for many
+        turned = down[..., :1] * self._x + down[..., 1:2] * self._y + down[..., 2:] * self._z
+        return np.where(unit[..., None], -turned, np.nan)
