@@ -30,7 +30,7 @@ def run(
         middle = heading + 0.5 * turn * PERIOD
         cos, sin = math.cos(middle), math.sin(middle)
         forward, left = np.multiply(speed, PERIOD)
-        position = position + (cos * forward - sin * left, sin * forward + cos * left, 0.0)
+        position = position + np.array([cos * forward - sin * left, sin * forward + cos * left, 0])
     return statistics.summary(wall_seconds=2.0)
 
 

@@ -1,4 +1,4 @@
-"""The whole control law on the plant, without topics: it walks as told, and what it shows is real."""
+"""The whole control law on the plant, without topics: it walks as told, and truly walks."""
 
 from __future__ import annotations
 
