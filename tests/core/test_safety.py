@@ -64,7 +64,7 @@ def test_nothing_has_come_yet():
         initial((), 3), target=UNKNOWN, target_time=NEVER, position=UNKNOWN, up=UNKNOWN,
         state_time=NEVER,
     )  # fmt: skip
-    assert verdict(state, decision) == (Mode.BOOT, Action.DAMP, Reason(0))
+    assert verdict(state, decision) == (Mode.BOOT, Action.DAMP, Reason.STATE_STALE)
     assert_motors_off(decision)
 
 
@@ -127,7 +127,7 @@ def test_joints_beyond_their_limits_are_led_to_the_limit_at_once():
 
 def test_standby_is_kept_when_the_state_is_lost_before_the_motors_were_on():
     state, decision = decide(standing_by(), target=UNKNOWN, state_time=NEVER)
-    assert verdict(state, decision) == (Mode.STANDBY, Action.DAMP, Reason(0))
+    assert verdict(state, decision) == (Mode.STANDBY, Action.DAMP, Reason.STATE_STALE)
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ def _in_processes(options: Options) -> Result:
     stop = StopFlag()
     stop.install()
     with Children() as children:
-        for spec in sim_nodes(options):
+        specs = sim_nodes(options)
+        guests = {spec.name for spec in specs if spec.alone}
+        for spec in specs:
             children.start(spec, options)
         while not stop.signum:
             ended = children.wait(lambda: stop.signum is not None)
@@ -86,11 +88,11 @@ def _in_processes(options: Options) -> Result:
             for name, status in ended.items():
                 if name == "sim" and status == 0:
                     return Result(None)
-                if name != "viewer" and status == USAGE_ERROR:
+                if name not in guests and status == USAGE_ERROR:
                     return Result(None, refused=True)
                 print(f"stride: {name} ended ({_how(status)})", file=sys.stderr)
-                # The viewer is a guest; without a node of the loop there is no walk to go on with.
-                if name != "viewer":
+                # without a node of the loop there is no walk to go on with
+                if name not in guests:
                     return Result(None, f"{name} ended ({_how(status)})")
     return Result(None)
 

@@ -97,11 +97,9 @@ def next_mode(mode: Mode, outcome: Outcome) -> Mode:
 
 
 def faults(mode: Mode, outcome: Outcome) -> Reason:
-    """Reasons that hold now; silence is no fault before the robot was active."""
+    """Reasons that hold now; that no target comes is no fault before the robot was active."""
     if outcome.estop:
         return Reason.EMERGENCY_STOP
-    if mode < Mode.ACTIVE:
-        return Reason(0)
     found = Reason(0)
     if not outcome.fresh:
         found |= Reason.STATE_STALE
@@ -109,9 +107,9 @@ def faults(mode: Mode, outcome: Outcome) -> Reason:
         found |= Reason.STATE_NOT_FINITE
     elif not outcome.upright:
         found |= Reason.TILT
-    if not outcome.fed:
+    if mode >= Mode.ACTIVE and not outcome.fed:
         found |= Reason.TARGET_STALE
-    if not outcome.usable:
+    if mode >= Mode.ACTIVE and not outcome.usable:
         found |= Reason.TARGET_NOT_FINITE
     return found
 
