@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from stride_bringup.options import config_file
 from stride_core.robot import load_robot
-from tests.graph.harness import CLI, FAST, Graph, Processes, Started, wait_until, warnings
+from tests.graph.harness import (
+    CLI,
+    FAST,
+    Graph,
+    Processes,
+    Started,
+    free_domain,
+    wait_until,
+    warnings,
+)
 from tests.graph.watching import Watcher
 
 RUNNERS = [(), ("--processes",)]
@@ -27,12 +37,6 @@ def refused(run: Started) -> str:
     return lines[0]
 
 
-def configured(processes: Processes, edit: Edit) -> str:
-    path = processes.folder / "edited.yaml"
-    path.write_text(edit(config_file("fivebar").read_text("utf-8")))
-    return str(path)
-
-
 def replaced(old: str, new: str) -> Edit:
     def edit(text: str) -> str:
         assert old in text
@@ -48,25 +52,66 @@ CONFIGS: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "not finite": (replaced("{height: 0.085", "{height: .nan"), ("height", "nan", "finite")),
     "key missing": (replaced("max_joint_speed: 30.0", ""), ("max_joint_speed", "missing")),
     "unknown pattern": (replaced("pattern: trot", "pattern: hop"), ("pattern", "hop", "trot")),
-    "unknown section": (replaced("    gait:\n", "    gate: {a: 1}\n    gait:\n"), ("gate", "gait?")),
-    "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("edited.yaml", "same type", "line")),
-    "not YAML": (lambda _: "a: [", ("edited.yaml",)),
-    "not for ROS": (lambda _: "gait: 3", ("edited.yaml", "ros__parameters")),
+    "unknown section": (replaced("    gait:\n", "    gate: {a: 1}\n    gait:\n"), ("gate",)),
+    "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("mixed list.yaml", "same type")),
+    "not YAML": (lambda _: "a: [", ("not YAML.yaml",)),
+    "not for ROS": (lambda _: "gait: 3", ("not for ROS.yaml", "ros__parameters")),
     "empty": (lambda _: "", ("missing",)),
 }  # fmt: skip
 
 
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "--rate 70": ("rate_hz", "70", "divisor"),
+    "--terrain nowhere.png --terrain-size 1,1,1": ("nowhere.png", "No such file"),
+    "--terrain nowhere.png": ("nowhere.png", "size"),
+    "--record .": (".", "exists already"),
+    "--record /proc/bag": ("/proc/bag",),
+    "--film nowhere/walk.mp4": ("nowhere/walk.mp4",),
+    "--film walk.avi": ("walk.avi", ".mp4"),
+    "--remap nosuch:=x": ("'nosuch:=x'", "joint_states"),
+    "--remap odom": ("'odom'", "TOPIC:=NAME"),
+    "--remap odom:=1st": ("odom:=1st",),
+    "--config nowhere.yaml": ("nowhere.yaml", "no such file"),
+    "--processes --config heigth.yaml": ("shape", "heigth", "height?"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Started]:
+    """Every wrong run, two at a time, each in a domain of its own."""
+    folder = tmp_path_factory.mktemp("wrong")
+    text = config_file("fivebar").read_text("utf-8")
+    for name, (edit, _) in CONFIGS.items():
+        (folder / f"{name}.yaml").write_text(edit(text))
+    (folder / "heigth.yaml").write_text(CONFIGS["unknown key"][0](text))
+
+    def run(name: str) -> Started:
+        words = ("--config", f"{name}.yaml") if name in CONFIGS else name.split()
+        with free_domain() as domain:
+            started = Processes(folder, domain).sim(*FAST, "--seconds", "1", *words)
+            try:
+                started.wait()
+            finally:
+                left = started.family()
+                started.end()
+        assert not left
+        return started
+
+    names = [*CONFIGS, *ARGUMENTS]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(run, names), strict=True))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_configuration_that_is_wrong_is_refused(processes: Processes, name: str) -> None:
-    edit, named = CONFIGS[name]
-    line = refused(processes.sim(*FAST, "--config", configured(processes, edit)))
-    assert all(word in line for word in named), line
+def test_a_configuration_that_is_wrong_is_refused(runs: dict[str, Started], name: str) -> None:
+    line = refused(runs[name])
+    assert all(word in line for word in CONFIGS[name][1]), line
 
 
-def test_in_processes_a_wrong_configuration_is_refused_too(processes: Processes) -> None:
-    edit, named = CONFIGS["unknown key"]
-    run = processes.sim(*FAST, "--processes", "--config", configured(processes, edit))
-    assert all(word in refused(run) for word in named)
+@pytest.mark.parametrize("words", ARGUMENTS)
+def test_what_only_the_nodes_can_judge_is_refused(runs: dict[str, Started], words: str) -> None:
+    line = refused(runs[words])
+    assert all(word in line for word in ARGUMENTS[words]), line
 
 
 @pytest.mark.parametrize(
@@ -102,12 +147,6 @@ def test_an_executable_warns_of_a_remapping_that_it_has_no_use_for(
     assert run.wait() == 0
 
 
-@pytest.mark.parametrize("rule", ["nosuch:=x", "odom", "odom:=", "odom:=a b"])
-def test_the_command_line_refuses_to_remap_what_nobody_has(processes: Processes, rule: str) -> None:
-    line = refused(processes.sim(*FAST, "--remap", rule))
-    assert rule in line
-
-
 def test_a_remapping_moves_the_topic_for_all_nodes(processes: Processes, graph: Graph) -> None:
     processes.sim(*FAST, "--remap", "joint_states:=measured", "--remap", "odom:=truth")
     watcher = Watcher(graph, "joint_commands")
@@ -131,26 +170,6 @@ def test_a_second_plant_in_a_domain_and_namespace_is_refused(
     assert first.process.poll() is None  # it walks on
     elsewhere = processes.sim(*FAST, "--namespace", "other", "--seconds", "0.1")
     assert elsewhere.wait() == 0, elsewhere.err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (("--rate", "70"), ("rate_hz", "70", "divisor")),
-        (("--terrain", "nowhere.png", "--terrain-size", "1,1,1"), ("nowhere.png", "No such file")),
-        (("--terrain", "nowhere.png"), ("nowhere.png", "size")),
-        (("--record", "."), (".", "exists already")),
-        (("--record", "/proc/bag"), ("/proc/bag",)),
-        (("--film", "nowhere/walk.mp4"), ("nowhere/walk.mp4",)),
-        (("--film", "walk.avi"), ("walk.avi", ".mp4")),
-    ],
-    ids=" ".join,
-)
-def test_what_only_the_plant_can_judge_is_refused(
-    processes: Processes, arguments: tuple[str, ...], named: tuple[str, ...]
-) -> None:
-    line = refused(processes.sim(*FAST, "--seconds", "1", *arguments))
-    assert all(word in line for word in named), line
 
 
 def test_a_damaged_robot_is_refused(processes: Processes) -> None:

@@ -69,6 +69,8 @@ class Options:
             raise ValueError(f"namespace: {self.namespace!r}: expected a ROS name, as in left/dog")
         if self.difficulty > 1.0:
             raise ValueError(f"difficulty: {self.difficulty:g}: expected a number from 0 to 1")
+        # rcl takes a doubled or misplaced key in silence; our own reader does not
+        load_controller(load_robot(self.robot), *self.params_files())
 
     @property
     def lockstep(self) -> bool:

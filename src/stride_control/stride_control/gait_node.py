@@ -8,6 +8,7 @@ import numpy as np
 from geometry_msgs.msg import Twist, TwistStamped
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
+from stride_core.arrays import clip
 from stride_core.gait import PATTERNS, GaitInputs, make_gait, shape_array
 
 from stride_control.config import GaitNodeConfig
@@ -15,6 +16,9 @@ from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, doubles, stamp_ns
 from stride_control.node import TICK_QOS, StrideNode
 from stride_msgs.msg import FootTargets
+
+_FASTEST = 1e3
+"""A command beyond this is that much, so that the arithmetic stays finite; the gait limits it."""
 
 _LONGEST_TICK_S = 0.1
 """The gait does not leap over a gap in the ticks: it goes on from where it was."""
@@ -45,7 +49,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         if not hasattr(self, "_gait"):  # what may change while running is all in the inputs
             self._gait = make_gait(self.robot, config.gait)
         if self._command_ns is None:
-            self._command = np.array(config.initial_command)
+            self._command = clip(np.array(config.initial_command), -_FASTEST, _FASTEST)
         self._inputs = GaitInputs(
             command=self._command,
             shape=shape_array(config.gait.shape),
@@ -58,7 +62,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         if not all(map(math.isfinite, command)):
             self.warn_once("cmd_vel", f"cmd_vel {command} is not finite: ignored")
             return
-        self._command = np.array(command)
+        self._command = clip(np.array(command), -_FASTEST, _FASTEST)
         self._command_ns = self._last_ns or 0
 
     def _on_tick(self, state: JointState) -> None:
@@ -77,7 +81,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         message.swing = out.swing.tolist()
         message.command = out.command
         self._feet.publish(message)
-        self._say_if_limited(bool(out.limited), out.command)
+        self._say_if_limited(bool(out.limited))
 
     def _expire_command(self, now: int) -> None:
         """A cmd_vel that is not repeated stops the robot; the initial command stands until then."""
@@ -87,11 +91,11 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         if abs(now - self._command_ns) > self.config.gait.command_timeout * NANOSECONDS:
             self._command = np.zeros(3)
 
-    def _say_if_limited(self, limited: bool, command: np.ndarray) -> None:
+    def _say_if_limited(self, limited: bool) -> None:
         if limited and not self._limited:
-            asked, given = self._command.round(3).tolist(), command.round(3).tolist()
+            asked, most = self._command.round(3).tolist(), list(self.config.gait.limits.speed)
             self.get_logger().warning(
-                f"command {asked} is beyond what this gait and servo can do: limited (now {given})"
+                f"command {asked} is beyond {most} or what leg and servo can do: limited"
             )
         self._limited = limited
 

@@ -5,6 +5,8 @@ final_foot = nominal + residual
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
@@ -93,14 +95,18 @@ class IkNode(StrideNode[IkNodeConfig]):
         solution = self.robot.kinematics.inverse(final)
         if not solution.reachable.all():
             self.counts["unreachable"] += 1
-            worst = 1e3 * float(solution.distance.max())
-            self.warn_once(
-                "reach", f"foot target {worst:.1f} mm out of reach: the nearest point is used"
-            )
+            self._say_out_of_reach(float(solution.distance.max()))
         message = self._message
         message.header = feet.header
         message.position = doubles(solution.angles)
         self._targets.publish(message)
+
+    def _say_out_of_reach(self, distance: float) -> None:
+        if math.isfinite(distance):
+            text = f"foot target {1e3 * distance:.1f} mm out of reach: the nearest point is used"
+        else:
+            text = "foot target is not finite: the stance is used"
+        self.warn_once("reach", text)
 
 
 def main() -> int:

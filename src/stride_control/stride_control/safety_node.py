@@ -21,6 +21,8 @@ from stride_control.node import TICK_QOS, StrideNode
 from stride_core import safety
 from stride_msgs.msg import SafetyStatus
 
+_WORTH_A_LINE = (safety.Reason.POSITION_LIMIT, safety.Reason.TARGET_NOT_FINITE)
+
 
 class SafetyNode(StrideNode[SafetyNodeConfig]):
     """Wires ``stride_core.safety`` to topics."""
@@ -101,9 +103,14 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     def _on_timer(self) -> None:
         """The plant itself is silent: by the wall's clock, since its own stands still."""
-        silence = (self._steady.now().nanoseconds - self._heard_ns) / NANOSECONDS
-        if silence > self.config.safety.state_timeout:
-            self._decide(self._state_ns / NANOSECONDS + silence)
+        now = self._now()
+        if now - self._state_ns / NANOSECONDS > self.config.safety.state_timeout:
+            self._decide(now)
+
+    def _now(self) -> float:
+        """By the plant's clock, and the wall's since its last word; a simulation may pause."""
+        silence = self._steady.now().nanoseconds - self._heard_ns if self.config.watch_plant else 0
+        return (self._state_ns + silence) / NANOSECONDS
 
     def _decide(self, now: float) -> None:
         self._waiting_ns = None
@@ -145,7 +152,11 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._status.limits = [item.limit for item in explained]
 
     def _report(self, decision: safety.Decision) -> None:
-        """To the log once for each change of mode or reasons."""
+        """To the log: each change of mode, and once what was done to a target."""
+        for reason in _WORTH_A_LINE:
+            if decision.reasons & reason:
+                done = safety.Action(int(decision.action)).name
+                self.warn_once(str(reason.name), f"joint_targets: {reason.name}: {done}")
         reported = (int(self._state.mode), int(decision.reasons))
         if reported == self._reported:
             return
@@ -166,13 +177,13 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     def _on_estop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._estop = True
-        self._decide(max(self._position_s, 0.0))
+        self._decide(self._now())
         response.success, response.message = True, "motors off until ~/reset"
         return response
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._reset = True
-        self._decide(max(self._position_s, 0.0))
+        self._decide(self._now())
         response.success = bool(self._state.mode <= safety.Mode.ACTIVE)
         response.message = safety.Mode(int(self._state.mode)).name
         return response

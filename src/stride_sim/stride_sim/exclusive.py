@@ -18,7 +18,9 @@ def hold(namespace: str) -> TextIO:
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
     key = namespace.strip("/").replace("/", ".") or "root"
     path = Path(tempfile.gettempdir(), f"stride-{os.getuid()}-domain-{domain}-{key}.lock")
-    handle = path.open("a+", encoding="utf-8")
+    # no link is followed: the name can be foreseen, and the folder is everybody's
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.fdopen(os.open(path, flags, 0o600), "r+", encoding="utf-8")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -7,7 +7,6 @@ time nobody waits, and the newest command is used.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from time import monotonic, perf_counter_ns
@@ -36,6 +35,9 @@ _RETRY_S = 1.0
 
 _FIRST_RETRY_S = 0.1
 """The first tick comes before all nodes have found each other: it is repeated sooner."""
+
+_FARTHEST = 1000.0
+"""A reset takes no pose beyond this [m, rad]."""
 
 _IDLE_S = 0.01
 
@@ -216,8 +218,8 @@ class SimNode(StrideNode[SimConfig]):
 
     def _reset(self, request: ResetSimulation.Request) -> None:
         place = (request.x, request.y, request.yaw)
-        if not all(map(math.isfinite, place)):
-            raise ValueError(f"x, y, yaw {place}: expected finite numbers")
+        if not all(abs(value) <= _FARTHEST for value in place):
+            raise ValueError(f"x, y, yaw {place}: expected finite numbers within {_FARTHEST:g}")
         for name in ("seed", "terrain_seed"):
             if getattr(request, name) < 0:
                 raise ValueError(f"{name} {getattr(request, name)}: expected a number from 0")
@@ -266,8 +268,9 @@ class SimNode(StrideNode[SimConfig]):
     def diagnose(self) -> dict[str, str]:
         """Wall-clock figures: here and nowhere else, so that bags are reproducible."""
         figures = self.statistics.summary(monotonic() - self._began)
-        if self.count_publishers(self.resolve_topic_name("joint_states")) > 1:
-            self.warn_once("plants", "another plant publishes joint_states in this namespace")
+        for topic in ("joint_states", "joint_commands"):
+            if self.count_publishers(self.resolve_topic_name(topic)) > 1:
+                self.warn_once(topic, f"{topic} has a second publisher: nobody guards what it says")
         return {
             "state": "paused" if self._paused else "running" if self._running else "waiting",
             "missed_ticks": str(figures.missed_ticks),

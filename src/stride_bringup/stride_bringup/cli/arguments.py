@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 USAGE_ERROR = 2
 
 
 class Parser(argparse.ArgumentParser):
     """Answers a mistake with one line and exit status 2."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # argparse takes -1e9 and -1,1,1 for options; what begins like a number is a value
+        self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)")
 
     @property
     def options(self) -> list[argparse.Action]:

@@ -16,7 +16,7 @@ COMMANDS = {
 }
 OWN = {
     "setup": "install and build what is missing (every other command does so too)",
-    "exec": "run any command in the workspace's environment, such as ros2 topic list",
+    "exec": "run any command in the workspace's environment, such as python my_node.py",
     "test": "linter, type checker and all tests",
     "help": "this text; ./stride COMMAND --help has the options",
 }

@@ -1,0 +1,8 @@
+"""For all tests: no deadlines, since machines are shared and noisy; timing belongs in the bench."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("stride", deadline=None)
+settings.load_profile("stride")
