@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stride_bringup.composed_main import parser
 from stride_bringup.graph import sim_nodes
@@ -134,6 +134,7 @@ runs = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@settings(max_examples=20)
 @given(runs)
 def test_the_composed_executable_understands_what_launch_tells_it(run: dict[str, str]) -> None:
     launch = read(run)
