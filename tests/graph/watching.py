@@ -91,9 +91,13 @@ class Watcher:
         position = self.latest("odom").pose.pose.position
         return position.x, position.y, position.z
 
+    def ask_for(self, ticks: int) -> Any:
+        """Answer of the simulation when asked for some ticks."""
+        return self.graph.call(self.node, StepSimulation, "sim/step", ticks=ticks)
+
     def step(self, ticks: int) -> int:
         """Run a paused simulation for some ticks; return the stamp [ns] it comes to."""
-        answer = self.graph.call(self.node, StepSimulation, "sim/step", ticks=ticks)
+        answer = self.ask_for(ticks)
         assert answer.success, answer.message
         return stamp_ns(answer.stamp)
 
@@ -121,9 +125,11 @@ def paused(graph: Graph, *topics: str, namespace: str = "") -> Iterator[Watcher]
     graph.until(lambda: pause(graph, asking))
     graph.destroy(asking)
     watcher = Watcher(graph, *topics, namespace=namespace)
+    # before its first tick it cannot be stepped, and what nobody has connected yet is not heard
+    graph.until(lambda: watcher.ask_for(1).success)
     while not all(watcher.heard[topic] for topic in watcher.heard if topic in EACH_TICK):
         watcher.step(1)
-        graph.until(lambda: True)
+        graph.spin()
     yield watcher
     graph.destroy(watcher.node)
 

@@ -56,7 +56,8 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS)
         self.create_subscription(JointState, "joint_targets", self.timed(self._on_target), TICK_QOS)
         self.create_service(Trigger, "~/estop", self._on_estop)
-        self.create_service(Trigger, "~/reset", self._on_reset)
+        reset = self.create_service(Trigger, "~/reset", self._on_reset)
+        self._reset_name = reset.service_name
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heard_ns = self._steady.now().nanoseconds
         if self.config.watch_plant:
@@ -178,7 +179,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
     def _on_estop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._estop = True
         self._decide(self._now())
-        response.success, response.message = True, "motors off until ~/reset"
+        response.success, response.message = True, f"motors off until {self._reset_name}"
         return response
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -1,4 +1,4 @@
-"""The control law, whole: from a command to the motors in four lines.
+"""The control law, whole: gait, residual, inverse kinematics, watchdog.
 
 The nodes run these same functions one by one, each behind its topic; training and the tools run
 ``Controller.tick`` for any number of robots at once. Both give the same numbers.

@@ -22,6 +22,7 @@ _FILM = {".gif": (15, (480, 270)), ".mp4": (30, (1280, 720))}
 """Pictures a second, width and height, by the film's ending: a GIF is for a README."""
 
 _LIVE_S = 0.5
+_LOGGED_S = 5.0
 _WINDOW_HZ = 60
 
 
@@ -204,10 +205,11 @@ class Window(PlantOnlooker):
 
 
 class LiveLine:
-    """One line on the terminal, rewritten twice a second."""
+    """One line, rewritten twice a second on a terminal; in a log a new one each 5 s."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._every = _LIVE_S if stream.isatty() else _LOGGED_S
         self._written = monotonic()
         self._began: float | None = None
 
@@ -216,7 +218,7 @@ class LiveLine:
         wall = monotonic()
         if self._began is None:
             self._began = wall
-        if wall - self._written < _LIVE_S:
+        if wall - self._written < self._every:
             return
         self._written = wall
         seconds = now_ns / NANOSECONDS

@@ -30,6 +30,7 @@ HOPS: Sequence[type] = (JointState, FootTargets, JointState, JointState)
 """What a tick sends: joint_states, foot_targets, joint_targets, joint_commands."""
 
 _WARM_UP = 200
+_RESEND_S = 0.2
 
 
 def filled(kind: type) -> Any:
@@ -71,27 +72,33 @@ class Source(Node):
         self.done = False
         self._publisher = self.create_publisher(HOPS[0], "hop0", TICK_QOS)
         self.create_subscription(HOPS[-1], f"hop{len(HOPS) - 1}", self._on_back, TICK_QOS)
-        self._timer = self.create_timer(0.02, self._start)
+        self._connected = self._measuring = False
+        self._timer = self.create_timer(_RESEND_S, self._find_each_other)
 
     @property
     def times(self) -> list[float]:
         """Round trips [µs], without those of warming up."""
         return self._times[_WARM_UP:]
 
-    def _start(self) -> None:
-        there = all(
-            self.count_publishers(f"hop{i}") and self.count_subscribers(f"hop{i}")
-            for i in range(len(HOPS))
-        )
-        if there:
-            self._timer.cancel()
-            self._send()
+    def _find_each_other(self) -> None:
+        """Send until one is back: the relays find each other in their own time."""
+        if not self._connected:
+            self._publisher.publish(self._message)
+            return
+        # a period of silence lets those that are still under way arrive and be forgotten
+        self._timer.cancel()
+        self._measuring = True
+        self._send()
 
     def _send(self) -> None:
         self._sent = perf_counter_ns()
         self._publisher.publish(self._message)
 
     def _on_back(self, _message: Any) -> None:
+        if not self._measuring:
+            self._connected = True
+            self._timer.reset()
+            return
         self._times.append((perf_counter_ns() - self._sent) * 1e-3)
         self.done = len(self._times) >= self._trips
         if not self.done:
