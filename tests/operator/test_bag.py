@@ -291,13 +291,16 @@ def test_a_killed_recorder_leaves_what_it_had_flushed(
     assert by_rosbags(folder) == by_mcap(folder) == found
 
 
-IDLE_CHILD = CHILD.split("for number")[0] + """
+IDLE_CHILD = (
+    CHILD.split("for number")[0]
+    + """
 writer.write(channel, 1, b"\\0\\1\\0\\0\\1\\0\\0\\0\\0")
 while writer.messages < 1:
     pass
 print("flushed", flush=True)
 sys.stdin.read()
 """
+)
 
 
 def test_a_bag_killed_between_flushes_opens_without_recovery(
