@@ -55,8 +55,8 @@ CONFIGS: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "unknown section": (replaced("    gait:\n", "    gate: {a: 1}\n    gait:\n"), ("gate",)),
     "mixed list": (replaced("speed: [0.5,", "speed: [1,"), ("mixed list.yaml", "same type")),
     "not YAML": (lambda _: "a: [", ("not YAML.yaml",)),
-    "not for ROS": (lambda _: "gait: 3", ("not for ROS.yaml", "ros__parameters")),
-    "empty": (lambda _: "", ("missing",)),
+    "not for ROS": (lambda _: "gait: 3", ("not for ROS.yaml", "missing")),
+    "empty": (lambda _: "", ("empty.yaml", "nothing")),
 }  # fmt: skip
 
 

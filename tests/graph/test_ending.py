@@ -21,9 +21,9 @@ APART: tuple[str, ...] = ("--processes",)
 
 
 def walking(run: Started) -> bool:
-    """Whether the live line shows a robot that has been going for a while."""
+    """Whether the motors are on."""
     assert run.process.poll() is None, run.err
-    return " m/s " in run.err
+    return "[safety]: ACTIVE" in run.err
 
 
 def left(run: Started) -> dict[int, str]:

@@ -104,7 +104,7 @@ def test_an_emergency_stop_switches_the_motors_off_until_a_reset(
 ) -> None:
     watcher, run = robot
     answer = trigger(watcher, "safety/estop")
-    assert (answer.success, answer.message) == (True, "motors off until ~/reset")
+    assert answer.success and answer.message.startswith("motors off until")
     watcher.walk(100)
     status = watcher.latest("safety_status")
     assert (status.state, status.action) == (SafetyStatus.ESTOP, SafetyStatus.STOP)

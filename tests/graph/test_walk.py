@@ -128,13 +128,9 @@ def test_a_process_for_each_node_walks_the_very_same_walk(walks: Walks) -> None:
     assert {key: apart[key] for key in same} == {key: composed[key] for key in same}
 
 
-def test_without_json_it_prints_a_table_and_a_live_line(processes: Processes) -> None:
-    started = processes.sim("--headless", "--seconds", "1", "--realtime-factor", "1", "--vx", "0.1")
-    assert started.wait() == 0
-    rows = dict(line.split(maxsplit=1) for line in started.out.splitlines())
-    assert rows["sim_seconds"] == "1.000"
+def test_without_json_it_prints_a_table(processes: Processes) -> None:
+    run = processes.sim("--headless", "--seconds", "0.5", "--realtime-factor", "5", "--vx", "0.1")
+    assert run.wait() == 0
+    rows = dict(line.split(maxsplit=1) for line in run.out.splitlines())
+    assert rows["sim_seconds"] == "0.500"
     assert rows.keys() >= FIGURES.keys()
-    live = [line for line in started.err.splitlines() if "m/s" in line]
-    assert live
-    for word in ("tilt", "tick", "missed", "x"):
-        assert word in live[-1]

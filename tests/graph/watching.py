@@ -97,9 +97,15 @@ class Watcher:
 
     def step(self, ticks: int) -> int:
         """Run a paused simulation for some ticks; return the stamp [ns] it comes to."""
-        answer = self.ask_for(ticks)
-        assert answer.success, answer.message
-        return stamp_ns(answer.stamp)
+        answers: list[Any] = []
+
+        def accepted() -> bool:
+            """Not before the first tick, nor while the ticks asked for before are under way."""
+            answers.append(self.ask_for(ticks))
+            return bool(answers[-1].success)
+
+        self.graph.until(accepted)
+        return stamp_ns(answers[-1].stamp)
 
     def walk(self, ticks: int) -> int:
         """Step, and hear every message: not further at once than a publisher remembers."""
@@ -125,8 +131,6 @@ def paused(graph: Graph, *topics: str, namespace: str = "") -> Iterator[Watcher]
     graph.until(lambda: pause(graph, asking))
     graph.destroy(asking)
     watcher = Watcher(graph, *topics, namespace=namespace)
-    # before its first tick it cannot be stepped, and what nobody has connected yet is not heard
-    graph.until(lambda: watcher.ask_for(1).success)
     while not all(watcher.heard[topic] for topic in watcher.heard if topic in EACH_TICK):
         watcher.step(1)
         graph.spin()

@@ -96,6 +96,8 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         if target is None:
             return
         stamp = stamp_ns(message.header.stamp)
+        if stamp < self._state_ns and stamp / NANOSECONDS <= self._target_s:
+            return  # the plant repeated a tick that is over: this is no answer to the present one
         self._target, self._target_s = target, stamp / NANOSECONDS
         self._waiting_ns = stamp
         # In processes of their own a target may overtake the state that it answers: wait for it.

@@ -42,6 +42,11 @@ class LogClock:
     def __init__(self) -> None:
         self._tick: int | None = None
 
+    def begin(self, now: int) -> None:
+        """Go on without ticks, from `now` [ns]: none came for so long that none is expected."""
+        if self._tick is None:
+            self._tick = now
+
     def time(self, stamp: int | None, ticks: bool = False) -> int | None:
         """Return the log time [ns] of a message that bears `stamp`; `ticks` if it starts a tick.
 

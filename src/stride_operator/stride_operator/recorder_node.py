@@ -30,6 +30,7 @@ from stride_operator.message_definitions import (
 from stride_operator.recorder import LogClock, request, wanted
 
 QUEUE = 2000  # messages a topic may be behind: seconds of the fastest lockstep run
+PATIENCE = 2.0  # s that messages wait for the first tick, to know whose clock their stamps are of
 DIAGNOSTICS_PERIOD = 1.0  # s
 DRAIN_QUIET, DRAIN_LIMIT = 0.05, 0.5  # s without a message that end the recording; s at most
 
@@ -54,13 +55,14 @@ class RecorderNode(Node):
             Path(config.output), config.flush_period, on_failure=self.get_logger().error
         )
         self._log_clock = LogClock()
-        self._waiting: list[tuple[int, bytes]] = []  # messages before the first stamp
+        self._waiting: list[tuple[int, int | None, bytes]] = []  # messages before the first tick
         self._taps: dict[str, Tap] = {}
         self._publisher_counts: dict[str, int] = {}  # of each topic, when it was last looked at
         self._missed = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # not the simulated one
         self.create_timer(config.discovery_period, self.discover, clock=steady)
+        self._patience = self.create_timer(PATIENCE, self._lose_patience, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         self.discover()
 
@@ -131,21 +133,36 @@ class RecorderNode(Node):
         stamp, clear = stamp_reader(cls), padding_filter(cls, message_class)
 
         def on_message(data: bytes) -> None:
-            log_time = log_time_of(stamp(data) if stamp else None, ticks)
+            stamped = stamp(data) if stamp else None
+            log_time = log_time_of(stamped, ticks)
             data = clear(data)
             if log_time is None:
-                self._waiting.append((channel, data))
+                self._waiting.append((channel, stamped, data))
                 return
             if self._waiting:
-                self._write_waiting(log_time)
+                self._write_waiting()
             write(channel, log_time, data)
 
         return on_message
 
-    def _write_waiting(self, log_time: int) -> None:
-        for channel, data in self._waiting:
+    def _write_waiting(self) -> None:
+        """Write what came before the clock was known, each at its stamp if it is of this clock."""
+        for channel, stamped, data in self._waiting:
+            log_time = self._log_clock.time(stamped)
+            assert log_time is not None  # the clock is known now
             self._bag.write(channel, log_time, data)
         self._waiting.clear()
+
+    def _stop_waiting(self) -> None:
+        """No tick came: the first stamp tells the clock, or else the wall does."""
+        if self._waiting:
+            stamps = (stamped for _, stamped, _ in self._waiting if stamped)
+            self._log_clock.begin(next(stamps, time.time_ns()))
+            self._write_waiting()
+
+    def _lose_patience(self) -> None:
+        self._patience.cancel()
+        self._stop_waiting()
 
     def _on_lost(self, event: Any) -> None:
         self._missed += event.total_count_change
@@ -195,8 +212,7 @@ class RecorderNode(Node):
     def destroy_node(self) -> None:
         """Finish the bag, then the node."""
         self._drain()
-        if self._waiting:
-            self._write_waiting(time.time_ns())
+        self._stop_waiting()
         self._bag.close()
         if self._bag.lost or self._missed:
             self.get_logger().warning(
