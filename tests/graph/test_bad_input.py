@@ -22,7 +22,6 @@ from tests.graph.harness import (
 )
 from tests.graph.watching import Watcher
 
-RUNNERS = [(), ("--processes",)]
 Edit = Callable[[str], str]
 
 
@@ -157,13 +156,12 @@ def test_a_remapping_moves_the_topic_for_all_nodes(processes: Processes, graph: 
     assert not {"/joint_states", "/odom"} & topics.keys()
 
 
-@pytest.mark.parametrize("runner", RUNNERS, ids=["composed", "processes"])
 def test_a_second_plant_in_a_domain_and_namespace_is_refused(
-    processes: Processes, graph: Graph, runner: tuple[str, ...]
+    processes: Processes, graph: Graph
 ) -> None:
     first = processes.sim("--headless", "--json", "--realtime-factor", "1")
     Watcher(graph, "joint_commands").latest("joint_commands")
-    line = refused(processes.sim(*FAST, *runner))
+    line = refused(processes.sim(*FAST))
     assert "already runs" in line
     assert f"process {first.process.pid}" in line
     assert str(processes.domain) in line
