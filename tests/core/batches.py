@@ -9,7 +9,7 @@ import numpy as np
 
 def row(record: Any, index: object) -> Any:
     """One robot of a batched record."""
-    return type(record)(*(np.array(field[index]) for field in record))
+    return type(record)(*(None if field is None else np.array(field[index]) for field in record))
 
 
 def assert_same(batched: Any, single: Any, index: object, atol: float = 1e-12) -> None:

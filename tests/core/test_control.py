@@ -32,7 +32,13 @@ def sensed(rng, lead, tick) -> Sensed:
     up[..., 2] = np.where(rng.random(lead) < 0.02, 0.1, 1.0)
     position = SPEC.home + rng.normal(0.0, 0.02, (*lead, 12))
     position[rng.random(lead) < 0.02] = np.nan
-    return Sensed(position, up, np.full(lead, tick * DT))
+    velocity, gyro = rng.normal(size=(*lead, 12)), rng.normal(size=(*lead, 3))
+    return Sensed(position, velocity, up, gyro, np.full(lead, tick * DT))
+
+
+def at(position, time: float) -> Sensed:
+    """One upright robot that does not move."""
+    return Sensed(position, np.zeros(12), np.array([0.0, 0.0, 1.0]), np.zeros(3), np.array(time))
 
 
 def offsets(rng, lead):
@@ -92,11 +98,11 @@ def test_it_begins_at_rest_with_the_motors_off():
 
 def test_the_first_command_is_where_the_joints_are_and_then_it_walks():
     inputs, rng = asking((0.1, 0.0, 0.0)), np.random.default_rng(0)
-    state, up = LAW.initial(inputs), np.array([0.0, 0.0, 1.0])
+    state = LAW.initial(inputs)
     position = SPEC.home + rng.normal(0.0, 0.05, 12)
     swung, powered = np.zeros(4, bool), 0
     for tick in range(120):
-        now = Sensed(position, up, np.array(tick * DT))
+        now = at(position, tick * DT)
         state, control = LAW.tick(state, now, inputs, np.zeros((4, 3)), DT if tick else 0.0)
         if control.decision.powered:
             if powered == 0:
@@ -115,7 +121,7 @@ def test_the_residual_moves_the_feet_by_its_clipped_offset():
     inputs = asking()
     residual = np.zeros((4, 3))
     residual[0], residual[1] = (0.004, -0.5, 0.002), (np.nan, 0.004, 0.004)
-    now = Sensed(SPEC.home, np.array([0.0, 0.0, 1.0]), np.array(0.0))
+    now = at(SPEC.home, 0.0)
     _, control = LAW.tick(LAW.initial(inputs), now, inputs, residual, 0.0)
     want = np.zeros((4, 3))
     want[0] = (0.004, -0.01, 0.002)

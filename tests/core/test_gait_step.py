@@ -277,6 +277,7 @@ def test_the_same_inputs_give_the_same_bits_and_are_left_alone():
     *_, (state, _) = walk(inputs, 33)
     inputs = random_inputs(rng, (20,))
     for field in (*state, *inputs):
+        assert field is not None
         field.flags.writeable = False
     first, second = GAIT.step(state, inputs, 0.01), GAIT.step(state, inputs, 0.01)
     for a, b in zip((*first[0], *first[1]), (*second[0], *second[1]), strict=True):

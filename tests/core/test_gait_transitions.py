@@ -135,7 +135,7 @@ def test_a_little_more_than_nothing_in_any_direction_walks(axis, sign):
 
 CHANGES = {
     "height": 0.075, "step_height": 0.015, "cycle_time": 0.6, "stance_length": 0.014,
-    "stance_width": -0.012,
+    "stance_width": -0.012, "stride": 1.2,
 }  # fmt: skip
 CHANGED = shaped(**CHANGES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,8 +65,14 @@ def test_arrays_of_a_spec_cannot_be_changed():
             array[0] = 1.0
 
 
-def test_the_digest_is_that_of_the_file():
-    assert SPEC.digest == hashlib.sha256(robot_file("fivebar").read_bytes()).hexdigest()
+def test_the_digest_is_that_of_the_content(tmp_path):
+    text = robot_file("fivebar").read_text()
+    content = json.dumps(yaml.safe_load(text), sort_keys=True)
+    assert SPEC.digest == hashlib.sha256(content.encode()).hexdigest()
+    for name, changed in (("said", f"# a comment\n{text}"), ("done", text.replace("323", "324"))):
+        copy = tmp_path / f"{name}.yaml"
+        copy.write_text(changed)
+        assert (load_robot(copy).digest == SPEC.digest) == (name == "said")
 
 
 # --- servos --------------------------------------------------------------------------------------

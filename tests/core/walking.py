@@ -115,17 +115,20 @@ def settled(inputs: GaitInputs, *, gait: Gait = GAIT, seconds: float = 4.0) -> G
 def random_inputs(rng: np.random.Generator, lead: tuple[int, ...]) -> GaitInputs:
     """Anything that may be asked while walking, within what this robot can be shaped to."""
     low = shaped(
-        height=0.07, step_height=0.0, cycle_time=0.25, stance_length=-0.01, stance_width=-0.01
-    )
+        height=0.07, step_height=0.0, cycle_time=0.25, stance_length=-0.01, stance_width=-0.01,
+        stride=0.6,
+    )  # fmt: skip
     high = shaped(
-        height=0.095, step_height=0.03, cycle_time=1.0, stance_length=0.01, stance_width=0.01
-    )
+        height=0.095, step_height=0.03, cycle_time=1.0, stance_length=0.01, stance_width=0.01,
+        stride=1.5,
+    )  # fmt: skip
     commands = rng.uniform(-1.0, 1.0, (*lead, 3)) * (0.6, 0.4, 2.5)
     return GaitInputs(
         command=commands * rng.choice([0, 1], (*lead, 1)),
         shape=rng.uniform(low, high, (*lead, len(PARTS))),
         pattern=rng.integers(0, len(PATTERNS), lead),
         upright=rng.random(lead) < 0.9,
+        rates=rng.normal(0.0, 0.05, (*lead, len(PARTS))),
     )
 
 

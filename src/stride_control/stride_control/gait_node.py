@@ -79,7 +79,8 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         message.position = doubles(out.feet)
         message.phase = doubles(out.phase)
         message.swing = out.swing.tolist()
-        message.command = out.command
+        message.command, message.asked = out.command, out.asked
+        message.shape = doubles(out.shape)
         self._feet.publish(message)
         self._say_if_limited(bool(out.limited))
 

@@ -31,7 +31,10 @@ class ImuMount:
         """
         q = np.asarray(orientation, np.float64)
         unit = np.abs((q * q).sum(axis=-1) - 1.0) < _UNIT_TOLERANCE
-        down = gravity_in_body(q)
+        return np.where(unit[..., None], -self.turn(gravity_in_body(q)), np.nan)
+
+    def turn(self, vector: ArrayLike) -> FloatArray:
+        """Vectors (..., 3) of the IMU's frame, such as its gyro's, in the trunk's."""
+        v = np.asarray(vector, np.float64)
         # spelt out: a matrix product rounds differently for one robot and for many
-        turned = down[..., :1] * self._x + down[..., 1:2] * self._y + down[..., 2:] * self._z
-        return np.where(unit[..., None], -turned, np.nan)
+        return v[..., :1] * self._x + v[..., 1:2] * self._y + v[..., 2:] * self._z

@@ -33,13 +33,16 @@ class Sensed(NamedTuple):
     """What the controller knows of the robot: one plant's reading at one stamp.
 
     Attributes:
-        position: ``(..., joints)`` [rad].
+        position, velocity: ``(..., joints)`` [rad], [rad/s].
         up: ``(..., 3)`` the world's vertical in the trunk's frame.
+        gyro: ``(..., 3)`` angular velocity in the trunk's frame [rad/s].
         time: ``(...)`` [s].
     """
 
     position: FloatArray
+    velocity: FloatArray
     up: FloatArray
+    gyro: FloatArray
     time: FloatArray
 
 
@@ -83,27 +86,36 @@ class Controller:
         lead = inputs.pattern.shape
         return ControlState(self.gait.initial(inputs), safety.initial(lead, len(self.robot.joints)))
 
-    def tick(
-        self,
-        state: ControlState,
-        sensed: Sensed,
-        inputs: GaitInputs,
-        residual: FloatArray,
-        dt: float,
-        estop: BoolArray | bool = False,
-        reset: BoolArray | bool = False,
-    ) -> tuple[ControlState, Control]:
-        """One tick: final_foot = bezier + residual, through the kinematics, past the watchdog.
+    def plan(
+        self, state: ControlState, inputs: GaitInputs, dt: float
+    ) -> tuple[ControlState, GaitOutput]:
+        """First half of a tick: where the nominal feet belong. A policy answers to this.
 
         Args:
             state: of the tick before.
-            sensed: the robot now.
             inputs: what is asked of the gait.
-            residual: ``(..., legs, 3)`` [m].
             dt: since the tick before [s]; 0 in the first.
-            estop, reset: ``(...)`` asked of the watchdog.
         """
         gait, nominal = self.gait.step(state.gait, inputs, dt)
+        return ControlState(gait, state.safety), nominal
+
+    def act(
+        self,
+        state: ControlState,
+        sensed: Sensed,
+        nominal: GaitOutput,
+        residual: FloatArray,
+        estop: BoolArray | bool = False,
+        reset: BoolArray | bool = False,
+    ) -> tuple[ControlState, Control]:
+        """Second half: final_foot = nominal + residual, to joints, past the watchdog.
+
+        Args:
+            state, nominal: of the first half.
+            sensed: the robot now.
+            residual: ``(..., legs, 3)`` [m].
+            estop, reset: ``(...)`` asked of the watchdog.
+        """
         feet = add_residual(nominal.feet, residual, self.residual_limit)
         target = self.robot.joints_of(self.robot.kinematics.inverse(feet).angles)
         guard, decision = safety.step(
@@ -121,7 +133,21 @@ class Controller:
             ),
             sensed.time,
         )
-        return ControlState(gait, guard), Control(nominal, feet, target, decision)
+        return ControlState(state.gait, guard), Control(nominal, feet, target, decision)
+
+    def tick(
+        self,
+        state: ControlState,
+        sensed: Sensed,
+        inputs: GaitInputs,
+        residual: FloatArray,
+        dt: float,
+        estop: BoolArray | bool = False,
+        reset: BoolArray | bool = False,
+    ) -> tuple[ControlState, Control]:
+        """One whole tick, for a residual that is known beforehand; see its halves."""
+        state, nominal = self.plan(state, inputs, dt)
+        return self.act(state, sensed, nominal, residual, estop, reset)
 
     @property
     def _limits(self) -> safety.JointLimits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class RobotSpec:
         masses: [kg] by link; those of a leg count once per leg and link.
         geometry, shapes: for generators of models, as in the YAML.
         mjcf, urdf: paths of the models.
-        digest: SHA-256 of the YAML, hexadecimal.
+        digest: SHA-256 of what the YAML says (comments and layout aside), hexadecimal.
     """
 
     name: str
@@ -170,14 +171,13 @@ def load_robot(name_or_path: str | Path, servo: str | None = None) -> RobotSpec:
     """
     try:
         path = _locate(name_or_path)
-        data = path.read_bytes()
-        text = data.decode("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise RobotError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
         raise RobotError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        spec = _build(text, path, hashlib.sha256(data).hexdigest())
+        spec = _build(text, path)
         return spec.with_servo(servo) if servo is not None else spec
     except RobotError:
         raise
@@ -201,9 +201,10 @@ def _locate(name_or_path: str | Path) -> Path:
         raise RobotError(str(error)) from None
 
 
-def _build(text: str, path: Path, digest: str) -> RobotSpec:
+def _build(text: str, path: Path) -> RobotSpec:
     where = str(path)
-    file = from_mapping(_RobotFile, parse_yaml(text, where), where)
+    content = parse_yaml(text, where)
+    file = from_mapping(_RobotFile, content, where)
     if not file.legs or len(set(file.legs)) != len(file.legs):
         raise RobotError(f"{where}: legs: {list(file.legs)}: expected names, each once")
     hips, stance, sit = (
@@ -246,8 +247,14 @@ def _build(text: str, path: Path, digest: str) -> RobotSpec:
         shapes=file.shapes,
         mjcf=path.parent / file.mjcf,
         urdf=path.parent / file.urdf,
-        digest=digest,
+        digest=_digest(content),
     )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Of the content alone: an edited comment makes no policy a stranger."""
+    canonical = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _by_leg(table: dict[str, FloatArray], legs: tuple[str, ...], where: str) -> FloatArray:

@@ -11,7 +11,18 @@ from stride_core.attitude import ImuMount
 from stride_core.control import Control, Controller, ControlState, Sensed
 from stride_core.gait import GaitInputs
 
-from stride_sim.plant import Plant, Truth
+from stride_sim.plant import Plant, Sensors, Truth
+
+
+def read(mount: ImuMount, sensors: Sensors, time: float) -> Sensed:
+    """What the controller knows of N robots whose sensors say this at ``time`` [s]."""
+    return Sensed(
+        position=sensors.position,
+        velocity=sensors.velocity,
+        up=mount.up(sensors.quaternion),
+        gyro=mount.turn(sensors.gyro),
+        time=np.full(len(sensors.position), time),
+    )
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,7 @@ def rollout(
     state = controller.initial(inputs)
     for number in range(ticks):
         sensors = plant.sensors()
-        time = np.full(plant.robots, plant.time)
-        sensed = Sensed(sensors.position, mount.up(sensors.quaternion), time)
+        sensed = read(mount, sensors, plant.time)
         dt = plant.period if number else 0.0
         state, control = controller.tick(state, sensed, inputs, offset, dt)
         yield Tick(plant.truth(), state, control)

@@ -1,6 +1,6 @@
 """The Bézier gait: phase oscillator, foot path, stride limits, speed calibration."""
 
-from stride_core.gait.config import PATTERNS, GaitConfig, Shape
+from stride_core.gait.config import PATTERNS, SHAPE_PARTS, GaitConfig, Shape
 from stride_core.gait.step import (
     Gait,
     GaitInputs,
@@ -12,6 +12,7 @@ from stride_core.gait.step import (
 
 __all__ = [
     "PATTERNS",
+    "SHAPE_PARTS",
     "Gait",
     "GaitConfig",
     "GaitInputs",

@@ -58,6 +58,13 @@ class Shape:
     stance_width: float = param(
         0.0, doc="feet further from the middle along y", unit="m", min=-0.2, max=0.2, dynamic=True
     )
+    stride: float = param(
+        1.0, doc="times the strides that the command asks for", min=0.0, max=5.0, dynamic=True
+    )
+
+
+SHAPE_PARTS = tuple(part.name for part in fields(Shape))
+"""Names of what a shape's columns hold, in every array."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class ShapeRates:
     cycle_time: float = param(unit="s/s", min=0.001, max=100.0)
     stance_length: float = param(unit="m/s", min=0.001, max=2.0)
     stance_width: float = param(unit="m/s", min=0.001, max=2.0)
+    stride: float = param(1.0, unit="1/s", min=0.001, max=100.0)
 
 
 @dataclass(frozen=True)

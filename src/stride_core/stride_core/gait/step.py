@@ -2,6 +2,8 @@
 
     foot = stance(height, width) + path(phase, stride(command))
 
+A policy may modulate the shape, as rates per second: the same limits hold for it as for a user.
+
 State, inputs and output are records of arrays with any leading dimensions; ``Gait`` holds what does
 not change while walking. Nothing here keeps state of its own.
 """
@@ -31,7 +33,8 @@ _LEAST_SHARE = 1e-9
 _SPREAD = (3, 4, 0)
 """Columns of a shape that move the feet along x, y, z: length, width, height."""
 
-_POSTURE = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
+_POSTURE = np.array([1.0, 0.0, 0.0, 1.0, 1.0, 0.0])
+_STRIDE = 5
 
 
 class GaitState(NamedTuple):
@@ -41,7 +44,9 @@ class GaitState(NamedTuple):
         phase: of the oscillator, ``(...)`` in [0, 1).
         walking: ``(...)``; a robot at rest has phase 0.
         command: ``(..., 3)`` vx [m/s], vy [m/s], wz [rad/s] followed now.
-        shape: ``(..., 5)`` now, in the order of ``Shape``.
+        asked: ``(..., 3)`` where it is heading: what was asked for, within the speed limits.
+        shape: ``(..., 6)`` now, in the order of ``Shape``.
+        modulation: ``(..., 6)`` what a policy has added to the shape asked for.
         pattern: ``(...)`` index into ``PATTERNS``; changes at rest only.
         stride: ``(..., legs, 2)`` what each foot travels in a stance [m]: a function of command,
             shape and pattern, kept while these rest.
@@ -52,7 +57,9 @@ class GaitState(NamedTuple):
     phase: FloatArray
     walking: BoolArray
     command: FloatArray
+    asked: FloatArray
     shape: FloatArray
+    modulation: FloatArray
     pattern: IntArray
     stride: FloatArray
     scale: FloatArray
@@ -64,15 +71,19 @@ class GaitInputs(NamedTuple):
 
     Attributes:
         command: ``(..., 3)`` vx, vy, wz of the trunk in its own frame.
-        shape: ``(..., 5)`` as in ``GaitState``.
+        shape: ``(..., 6)`` as in ``GaitState``.
         pattern: ``(...)`` index into ``PATTERNS``.
         upright: ``(...)``; False asks to stop and sit down.
+        rates: ``(..., 6)`` by which a policy changes each part of the shape [its unit/s]. Where one
+            is not finite, as without a policy, that part returns to the shape asked for. None: no
+            robot has a policy that modulates.
     """
 
     command: FloatArray
     shape: FloatArray
     pattern: IntArray
     upright: BoolArray
+    rates: FloatArray | None = None
 
 
 class GaitOutput(NamedTuple):
@@ -83,6 +94,8 @@ class GaitOutput(NamedTuple):
         phase: ``(..., legs)`` of each leg in [0, 1); 0 is touch-down.
         swing: ``(..., legs)``.
         command: ``(..., 3)`` what the feet really follow, after every limit.
+        asked: ``(..., 3)`` as in ``GaitState``.
+        shape: ``(..., 6)`` as in ``GaitState``.
         limited: ``(...)`` the command asked for more than the leg or the servo gives.
     """
 
@@ -90,6 +103,8 @@ class GaitOutput(NamedTuple):
     phase: FloatArray
     swing: BoolArray
     command: FloatArray
+    asked: FloatArray
+    shape: FloatArray
     limited: BoolArray
 
 
@@ -103,16 +118,16 @@ class Gait:
     across: FloatArray  # (legs, 2) ẑ × arm, from the trunk's origin to each nominal foot [m]
     offsets: FloatArray  # (patterns, legs)
     duty: FloatArray  # (patterns, legs)
-    shape_scale: FloatArray  # (patterns, 5)
-    shape_inset: FloatArray  # (patterns, 5)
-    shape_min: FloatArray  # (5,)
-    shape_max: FloatArray  # (5,)
+    shape_scale: FloatArray  # (patterns, 6)
+    shape_inset: FloatArray  # (patterns, 6)
+    shape_min: FloatArray  # (6,)
+    shape_max: FloatArray  # (6,)
     shortest_leg: float
-    seat: FloatArray  # (5,) the shape of a robot that sits
+    seat: FloatArray  # (6,) the shape of a robot that sits
     speed_limit: FloatArray  # (3,); a component whose limit is 0 is not followed
     per_speed: FloatArray  # (3,) one over it, or 0
     acceleration: FloatArray  # (3,)
-    shape_rates: FloatArray  # (5,)
+    shape_rates: FloatArray  # (6,)
     lean: float
     strides: StrideLimits
     speed_map: SpeedMap
@@ -124,7 +139,9 @@ class Gait:
             phase=np.zeros(lead),
             walking=np.zeros(lead, dtype=bool),
             command=np.zeros((*lead, 3)),
-            shape=self._shape(inputs, inputs.pattern, inputs.upright),
+            asked=np.zeros((*lead, 3)),
+            shape=self._shape(inputs.shape, inputs.pattern, inputs.upright),
+            modulation=np.zeros((*lead, len(self.shape_rates))),
             pattern=inputs.pattern + 0,
             stride=np.zeros((*lead, *self.across.shape)),
             scale=np.ones(lead),
@@ -139,7 +156,8 @@ class Gait:
     def _advance(self, state: GaitState, inputs: GaitInputs, dt: float) -> GaitState:
         # Flags multiply where np.where would choose: a fifth of its cost for one robot.
         pattern = inputs.pattern + state.walking * (state.pattern - inputs.pattern)
-        goal = self._shape(inputs, pattern, inputs.upright | state.walking)
+        modulation = self._modulate(state, inputs, dt)
+        goal = self._shape(inputs.shape + modulation, pattern, inputs.upright | state.walking)
         shape = _towards(state.shape, goal, self.shape_rates * dt)
         wanted = (
             inputs.upright
@@ -165,11 +183,22 @@ class Gait:
         strides = state.stride, state.scale, state.lean
         if command is not state.command or shape is not state.shape:
             strides = self._strides(command, shape, pattern)
-        return GaitState(walking * (phase % 1.0), walking, command, shape, pattern, *strides)
+        phase = walking * (phase % 1.0)
+        return GaitState(phase, walking, command, asked, shape, modulation, pattern, *strides)
 
-    def _shape(self, inputs: GaitInputs, pattern: IntArray, upright: BoolArray) -> FloatArray:
+    def _modulate(self, state: GaitState, inputs: GaitInputs, dt: float) -> FloatArray:
+        """What a policy has added to the shape, ``(..., 6)``: within its range and rates."""
+        before = state.modulation
+        if inputs.rates is None and not np.logical_or.reduce(before, axis=None):
+            return before
+        rates = np.nan if inputs.rates is None else inputs.rates
+        wanted = np.where(np.isfinite(rates), before + rates * dt, 0.0)
+        wanted = clip(wanted, self.shape_min - inputs.shape, self.shape_max - inputs.shape)
+        return _towards(before, wanted, self.shape_rates * dt)
+
+    def _shape(self, asked: FloatArray, pattern: IntArray, upright: BoolArray) -> FloatArray:
         """What the shape shall become: as asked, as the pattern bends it, or sitting."""
-        goal = inputs.shape * self.shape_scale[pattern] - self.shape_inset[pattern]
+        goal = asked * self.shape_scale[pattern] - self.shape_inset[pattern]
         goal = clip(goal, self.shape_min, self.shape_max)
         goal[..., 1] = np.minimum(goal[..., 1], goal[..., 0] - self.shortest_leg)
         return np.where(upright[..., None], goal, self.seat)
@@ -184,7 +213,8 @@ class Gait:
         duty, cycle = self.duty[pattern], shape[..., 2, None]
         velocity = self.speed_map(command, pattern)
         across = velocity[..., 2, None, None] * self.across
-        stride = (velocity[..., None, :2] + across) * (duty * cycle)[..., None]
+        times = duty * cycle * shape[..., _STRIDE, None]
+        stride = (velocity[..., None, :2] + across) * times[..., None]
         outside = np.abs(self._rest(shape)[..., :2]) - np.abs(self.stance[:, :2])
         longest = self.strides.longest(shape[..., :1], (1.0 - duty) * cycle, outside)
         # Within the straight lines between the ends of the longest strides: what a convex
@@ -217,6 +247,8 @@ class Gait:
             phase=phase,
             swing=swing & walking,
             command=state.command * state.scale[..., None],
+            asked=state.asked,
+            shape=shape,
             limited=(state.scale < 1.0)
             | np.logical_or.reduce(np.abs(inputs.command) > self.speed_limit, axis=-1),
         )
@@ -242,12 +274,12 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
         across=(spec.hips + stance)[:, 1::-1] * (-1.0, 1.0),
         offsets=np.array([pattern.offsets for pattern in patterns]),
         duty=np.array([[pattern.duty] * len(spec.legs) for pattern in patterns]),
-        shape_scale=np.array([(1.0, 1.0, p.cycle_scale, 1.0, 1.0) for p in patterns]),
-        shape_inset=np.array([(0.0, 0.0, 0.0, *p.inset) for p in patterns]),
+        shape_scale=np.array([(1.0, 1.0, p.cycle_scale, 1.0, 1.0, 1.0) for p in patterns]),
+        shape_inset=np.array([(0.0, 0.0, 0.0, *p.inset, 0.0) for p in patterns]),
         shape_min=shape_array(config.shape_min),
         shape_max=shape_array(config.shape_max),
         shortest_leg=config.shortest_leg,
-        seat=np.array([sit_height, 0.0, config.shape.cycle_time, 0.0, 0.0]),
+        seat=np.array([sit_height, 0.0, config.shape.cycle_time, 0.0, 0.0, 1.0]),
         speed_limit=speed_limit,
         per_speed=np.divide(1.0, speed_limit, out=np.zeros(3), where=speed_limit > 0.0),
         acceleration=np.array(config.limits.acceleration),
@@ -259,7 +291,7 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
 
 
 def shape_array(shape: Shape | ShapeRates) -> FloatArray:
-    """As ``(5,)``: the order of ``GaitState.shape``."""
+    """As ``(6,)``: the order of ``GaitState.shape``."""
     return np.array(astuple(shape))
 
 
