@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stride_core.attitude import ImuMount
-from stride_core.frames import quat_from_rpy, quat_multiply, quat_rotate_inverse
+from stride_core.frames import quat_from_rpy, quat_multiply, quat_rotate, quat_rotate_inverse
 
 ANGLE = st.floats(-3.1, 3.1)
 RPY = st.tuples(ANGLE, st.floats(-1.5, 1.5), ANGLE)
@@ -34,3 +34,11 @@ def test_a_batch_is_its_rows_to_the_bit() -> None:
     quats = quat_from_rpy(np.random.default_rng(0).uniform(-1.0, 1.0, (7, 3)))
     mount = ImuMount((0.1, -0.2, 0.3))
     assert np.array_equal(mount.up(quats), [mount.up(quat) for quat in quats])
+
+
+@given(mount=RPY, vector=st.tuples(ANGLE, ANGLE, ANGLE))
+def test_a_reading_is_turned_as_the_vertical_is(
+    mount: tuple[float, ...], vector: tuple[float, ...]
+) -> None:
+    expected = quat_rotate(quat_from_rpy(mount), vector)
+    np.testing.assert_allclose(ImuMount(mount).turn(vector), expected, atol=1e-12)

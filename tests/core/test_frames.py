@@ -49,9 +49,7 @@ def test_quaternions_of_roll_pitch_yaw_rotate_as_the_matrices_do(rpy):
     np.testing.assert_allclose(
         frames.quat_rotate_inverse(quat, vector), rotation.T @ vector, atol=1e-14
     )
-    np.testing.assert_allclose(
-        frames.gravity_in_body(quat), rotation.T @ [0.0, 0.0, -1.0], atol=1e-14
-    )
+    np.testing.assert_allclose(frames.up_in_body(quat), rotation.T @ [0.0, 0.0, 1.0], atol=1e-14)
     np.testing.assert_allclose(np.cos(frames.tilt_angle(quat)), rotation[2, 2], atol=1e-14)
 
 
@@ -119,7 +117,7 @@ def test_normalising_keeps_the_direction_and_never_gives_nan():
         (frames.quat_multiply, [4, 4]),
         (frames.quat_rotate, [4, 3]),
         (frames.quat_rotate_inverse, [4, 3]),
-        (frames.gravity_in_body, [4]),
+        (frames.up_in_body, [4]),
         (frames.roll_pitch_yaw, [4]),
         (frames.quat_from_rpy, [3]),
         (frames.tilt_angle, [4]),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stride_core.arrays import FloatArray
-from stride_core.frames import gravity_in_body, quat_from_rpy, quat_rotate
+from stride_core.frames import quat_from_rpy, quat_rotate, up_in_body
 
 _UNIT_TOLERANCE = 0.01
 
@@ -20,7 +20,8 @@ class ImuMount:
 
     def __init__(self, rpy: ArrayLike) -> None:
         # the IMU's axes in the trunk's frame, a row each
-        self._x, self._y, self._z = quat_rotate(quat_from_rpy(rpy), np.eye(3))
+        self._x, self._y, self._z = axes = quat_rotate(quat_from_rpy(rpy), np.eye(3))
+        self._aligned = bool((axes == np.eye(3)).all())
 
     def up(self, orientation: ArrayLike) -> FloatArray:
         """Vertical of the world in the trunk's frame, (..., 3).
@@ -30,11 +31,13 @@ class ImuMount:
                 such as the zeros of a message that nobody filled, gives NaN: no attitude.
         """
         q = np.asarray(orientation, np.float64)
-        unit = np.abs((q * q).sum(axis=-1) - 1.0) < _UNIT_TOLERANCE
-        return np.where(unit[..., None], -self.turn(gravity_in_body(q)), np.nan)
+        unit = np.abs(np.add.reduce(q * q, axis=-1) - 1.0) < _UNIT_TOLERANCE
+        return np.where(unit[..., None], self.turn(up_in_body(q)), np.nan)
 
     def turn(self, vector: ArrayLike) -> FloatArray:
         """Vectors (..., 3) of the IMU's frame, such as its gyro's, in the trunk's."""
         v = np.asarray(vector, np.float64)
+        if self._aligned:
+            return v
         # spelt out: a matrix product rounds differently for one robot and for many
         return v[..., :1] * self._x + v[..., 1:2] * self._y + v[..., 2:] * self._z
