@@ -54,7 +54,6 @@ def test_a_robot_that_lies_down_is_a_fall_and_status_3(processes: Processes) -> 
     assert not left(run)
 
 
-@pytest.mark.xfail(reason="a trunk under 30 mm counts as lying, and it sits at 23 mm")
 def test_a_robot_that_sits_down_as_told_has_not_fallen(processes: Processes, graph: Graph) -> None:
     run = processes.sim(*FAST)
     with paused(graph, "foot_targets", "joint_commands") as watcher:

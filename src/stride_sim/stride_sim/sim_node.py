@@ -22,6 +22,7 @@ from stride_control.node import TICK_QOS, StrideNode
 
 from stride_msgs.srv import ResetSimulation, StepSimulation
 from stride_sim.exclusive import hold
+from stride_sim.falls import commanded_height, fallen
 from stride_sim.onlookers import Onlookers
 from stride_sim.outputs import Outputs
 from stride_sim.pacing import Pacer
@@ -54,6 +55,7 @@ class SimNode(StrideNode[SimConfig]):
         self.plant.reset(config.seed, config.pose)
         self._period_ns = round(NANOSECONDS / config.plant.rate_hz)
         self._rows = Rows("joint", self.robot.joints)
+        self._target = self.robot.home
         self._answer: JointState | None = None
         self._answered_ns = -1
         self._published_at = 0
@@ -119,12 +121,18 @@ class SimNode(StrideNode[SimConfig]):
     def _publish_tick(self) -> None:
         now_ns = self._now_ns
         truth = self.plant.truth()
-        self.statistics.add(truth.position[0], truth.quaternion[0], float(truth.height[0]))
+        self._judge(truth)
         if self.plant.tick % self._transform_every == 0 and self.outputs.transforms_wanted():
             self.outputs.publish_transforms(self.plant.robot_data(), now_ns)
         self._onlookers.look(now_ns, self.statistics)
         self._answer = None
         self._publish(truth)
+
+    def _judge(self, truth: Truth) -> None:
+        told = commanded_height(self.robot, self._target[None], truth.foot_radius)
+        down = fallen(truth, told, np.array([self.statistics.down]))
+        where, turn, height = truth.position[0], truth.quaternion[0], float(truth.height[0])
+        self.statistics.add(where, turn, height, bool(down[0]))
 
     def _publish(self, truth: Truth) -> None:
         sensors = self.plant.sensors()
@@ -169,6 +177,7 @@ class SimNode(StrideNode[SimConfig]):
             self.warn_once("joint_commands", "joint_commands.position is not finite: ignored")
             return False
         self.plant.command(target[None], np.array([True]))
+        self._target = target
         return True
 
     def _finish_tick(self) -> None:
@@ -230,6 +239,7 @@ class SimNode(StrideNode[SimConfig]):
             self.outputs.change_model(self.plant.model)
             self._onlookers.change_ground()
         self.plant.reset(int(request.seed), place)
+        self._target = self.robot.home
         self.statistics.reset()
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

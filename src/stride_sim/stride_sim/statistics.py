@@ -10,10 +10,6 @@ import numpy as np
 from stride_core.arrays import FloatArray
 from stride_core.frames import roll_pitch_yaw, tilt_angle
 
-FALL_TILT = math.radians(60.0)
-FALL_HEIGHT = 0.03
-"""A trunk lower than this [m] above the ground under it lies on it (the sources' criterion)."""
-
 _RECENT = 100
 _LATENCIES = 200_000
 
@@ -59,7 +55,7 @@ class RunStatistics:
         self.tilt = 0.0
         self.speed = 0.0
         self.latest_latency = math.nan
-        self._down = False
+        self.down = False
         self._yaw = 0.0
         self._last_yaw = 0.0
         self._start: FloatArray | None = None
@@ -72,13 +68,16 @@ class RunStatistics:
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._latency_us: deque[float] = deque(maxlen=_LATENCIES)
 
-    def add(self, position: FloatArray, quaternion: FloatArray, height: float) -> None:
+    def add(
+        self, position: FloatArray, quaternion: FloatArray, height: float, down: bool = False
+    ) -> None:
         """One tick of ground truth.
 
         Args:
             position: ``(3,)`` of the trunk in the world [m].
             quaternion: ``(4,)`` xyzw.
             height: of the trunk above the ground under it [m].
+            down: whether the robot has fallen; it counts once, until the robot is up again.
         """
         roll, pitch, yaw = roll_pitch_yaw(quaternion).tolist()
         self.tilt = float(tilt_angle(quaternion))
@@ -96,7 +95,8 @@ class RunStatistics:
         self._height_square += height * height
         self._recent.append(forward)
         self.speed = sum(self._recent) / (len(self._recent) * self._period)
-        self._count_fall(height)
+        self.falls += down and not self.down
+        self.down = down
         self.ticks += 1
 
     def add_latency(self, microseconds: float) -> None:
@@ -137,9 +137,3 @@ class RunStatistics:
             missed_ticks=self.missed,
             tick_latency_us=self.latency(),
         )
-
-    def _count_fall(self, height: float) -> None:
-        """A fall counts once, until the robot is up again."""
-        down = self.tilt > FALL_TILT or height < FALL_HEIGHT
-        self.falls += down and not self._down
-        self._down = down
