@@ -57,11 +57,6 @@ def test_a_picture_is_a_terrain_by_its_name() -> None:
     assert Options(terrain="hill.png").terrain == "hill.png"
 
 
-def test_a_factor_of_zero_is_lockstep() -> None:
-    assert Options(realtime_factor=0.0).lockstep
-    assert not Options(realtime_factor=0.5).lockstep
-
-
 def test_the_servo_and_gait_of_a_run_are_the_robots_own_unless_chosen(tmp_path: Path) -> None:
     options = Options()
     assert (options.servo_name, options.gait_name) == ("sts3215_147", "trot")

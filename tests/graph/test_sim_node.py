@@ -191,7 +191,6 @@ def test_it_ends_when_its_time_is_up_and_writes_its_figures(graph: Graph, tmp_pa
         ({"plant__rate_hz": 70.0}, "rate_hz: 70"),
         ({"plant__rate": 100.0}, "'rate': unknown key (did you mean rate_hz?)"),
         ({"plant__sensor_delay_ticks": 1.5}, "sensor_delay_ticks: 1.5"),
-        ({"lockstep": False, "realtime_factor": 0.0}, "realtime_factor"),
         ({"wait_for": ["joint_states"]}, "wait_for: 'joint_states'"),
         ({"robot": "nosuch"}, "nosuch"),
         ({"servo": "nosuch"}, "nosuch"),

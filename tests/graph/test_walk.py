@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from stride_bringup.options import config_file
 from tests.graph.harness import FAST, Processes, Started, free_domain
 
 SECONDS = 5.0
@@ -21,7 +23,12 @@ COMMANDS = {
     "processes": ("--vx", "0.15", "--processes"),
     "walk gait": ("--vx", "0.1", "--gait", "walk"),
     "slow rate": ("--vx", "0.15", "--rate", "50", "--servo", "sts3215_345"),
+    "configured": ("--config", "mine.yaml", "--difficulty", "0.5"),
 }
+MINE = """
+/**/gait: {ros__parameters: {initial_command: [0.1, 0.0, 0.0], gait: {pattern: walk}}}
+/**/sim: {ros__parameters: {terrain: waves, difficulty: 0.9, terrain_seed: 3, plant.rate_hz: 50.0}}
+"""
 FIGURES = {
     "robot": str, "terrain": str, "gait": str, "policy": str, "rate_hz": float,
     "sim_seconds": float, "wall_seconds": float, "realtime_factor": float, "distance_m": float,
@@ -41,6 +48,8 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
     def walk(name: str) -> tuple[int, Started]:
         with free_domain() as domain:
             folder: Path = tmp_path_factory.mktemp("walk")
+            ours = yaml.safe_load(config_file("fivebar").read_text("utf-8"))
+            (folder / "mine.yaml").write_text(yaml.safe_dump(merged(ours, yaml.safe_load(MINE))))
             started = Processes(folder, domain).sim(
                 *FAST, "--seconds", str(SECONDS), *COMMANDS[name]
             )
@@ -55,6 +64,13 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
         found = dict(zip(COMMANDS, pool.map(walk, COMMANDS), strict=True))
     assert not any(left.values()), left
     yield found
+
+
+def merged(below: Any, above: Any) -> Any:
+    """A mapping with another's values put into it."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: merged(below.get(key), value) for key, value in above.items()}
 
 
 def report(walks: Walks, name: str) -> dict[str, Any]:
@@ -120,6 +136,14 @@ def test_the_figures_agree_with_the_command_line_and_with_each_other(walks: Walk
     slow = report(walks, "slow rate")
     assert (slow["ticks"], slow["rate_hz"], slow["servo"]) == (250, 50.0, "sts3215_345")
     assert report(walks, "walk gait")["gait"] == "walk"
+
+
+def test_what_is_not_given_is_the_configurations_to_say(walks: Walks) -> None:
+    found = report(walks, "configured")
+    told = ("walk", "waves", 0.5, 3, 50.0)  # the difficulty was given, though it is the default
+    asked = ("gait", "terrain", "difficulty", "terrain_seed", "rate_hz")
+    assert tuple(found[key] for key in asked) == told
+    assert found["mean_vx_mps"] > 0.05
 
 
 def test_a_process_for_each_node_walks_the_very_same_walk(walks: Walks) -> None:

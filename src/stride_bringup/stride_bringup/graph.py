@@ -54,16 +54,17 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
         watch_plant: whether a plant that falls silent is a fault; a simulation may pause.
     """
     robot = {"robot": options.robot, "servo": options.servo}
-    gait = robot | {
-        "initial_command": list(map(float, options.command)),
-        "stamped_cmd_vel": options.stamped_cmd_vel,
+    gait = {
+        "initial_command": "command",
+        "stamped_cmd_vel": "stamped_cmd_vel",
+        "gait.pattern": "gait",
     }
     return [
         NodeSpec(
             *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
             hears=("joint_states", "cmd_vel"),
             tells=("foot_targets",),
-            parameters=gait | ({"gait.pattern": options.gait} if options.gait else {}),
+            parameters=robot | _told(options, gait),
         ),
         NodeSpec(
             *("ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode"),
@@ -97,6 +98,21 @@ def guests(options: Options) -> list[NodeSpec]:
 
 
 EVERYTHING = "*"
+_PLANT_OPTIONS = {
+    "plant.rate_hz": "rate",
+    "terrain": "terrain",
+    "difficulty": "difficulty",
+    "terrain_seed": "terrain_seed",
+    "terrain_size": "terrain_size",
+    "seed": "seed",
+    "realtime_factor": "realtime_factor",
+    "stop_after": "seconds",
+    "camera_rate": "camera_rate",
+    "film": "film",
+    "window": "window",
+    "live": "live",
+    "summary": "summary",
+}
 _PLANT_TELLS = ("/clock", "/tf", "odom", "foot_contacts", "imu", "joint_states")
 
 
@@ -109,26 +125,18 @@ def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
         hears=("joint_commands",),
         tells=_PLANT_TELLS,
         latches=("/tf_static", "robot_description", "terrain"),
-        parameters={
-            "robot": options.robot,
-            "servo": options.servo,
-            "plant.rate_hz": options.rate,
-            "terrain": options.terrain,
-            "difficulty": options.difficulty,
-            "terrain_seed": options.terrain_seed,
-            "seed": options.seed,
-            "lockstep": options.lockstep,
-            "realtime_factor": options.realtime_factor,
-            "stop_after": options.seconds,
-            "camera_rate": options.camera_rate,
-            "film": options.film,
-            "window": options.window,
-            "live": options.live,
-            "summary": options.summary,
-            "wait_for": listeners(others),
-        }
-        | ({"terrain_size": list(options.terrain_size)} if options.terrain_size else {}),
+        parameters={"robot": options.robot, "servo": options.servo}
+        | _told(options, _PLANT_OPTIONS)
+        | {"wait_for": listeners(others)},
     )
+
+
+def _told(options: Options, names: Mapping[str, str]) -> dict[str, Any]:
+    """Values of the parameters that override the YAML, by the options that they are named after."""
+    told = {
+        name: getattr(options, option) for name, option in names.items() if options.told(option)
+    }
+    return {n: list(map(float, v)) if isinstance(v, tuple) else v for n, v in told.items()}
 
 
 def listeners(others: Sequence[NodeSpec]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from stride_core.control import load_controller
@@ -23,6 +23,7 @@ class Options:
         command: vx [m/s], vy [m/s], wz [rad/s], followed until the first cmd_vel.
         config: YAML of ROS parameters; empty for ``config/<robot>.yaml``.
         record, film, summary: paths to write, empty for none.
+        given: names of options that were given although they have their default value.
     """
 
     robot: str = "fivebar"
@@ -49,6 +50,7 @@ class Options:
     camera_rate: float = 0.0
     stamped_cmd_vel: bool = False
     remap: tuple[str, ...] = ()
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot run, before anything starts.
@@ -72,10 +74,9 @@ class Options:
         # rcl takes a doubled or misplaced key in silence; our own reader does not
         load_controller(load_robot(self.robot), *self.params_files())
 
-    @property
-    def lockstep(self) -> bool:
-        """Whether the plant waits for the graph."""
-        return self.realtime_factor == 0.0
+    def told(self, name: str) -> bool:
+        """Whether an option overrides the YAML: one that was given, or is not its default."""
+        return name in self.given or getattr(self, name) != _DEFAULTS[name]
 
     @property
     def servo_name(self) -> str:
@@ -121,9 +122,7 @@ def _share() -> Path:
     return Path(get_package_share_directory("stride_bringup"))
 
 
-OPTION_NAMES = tuple(field.name for field in fields(Options))
-
-
+_DEFAULTS = {each.name: each.default for each in fields(Options)}
 _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 
 

@@ -23,7 +23,9 @@ class SimConfig(RobotChoice):
     )
     seed: int = param(0, doc="of sensor noise", min=0, max=2**31 - 1)
     pose: tuple[float, float, float] = param((0.0, 0.0, 0.0), doc="x, y, yaw", unit="m, m, rad")
-    lockstep: bool = param(True, doc="wait for the command that bears a tick's stamp")
+    lockstep: bool = param(
+        False, doc="wait for the command that bears a tick's stamp; true when as fast as possible"
+    )
     realtime_factor: float = param(
         1.0,
         doc="simulated seconds a wall second; 0: as fast as the graph answers",
@@ -51,6 +53,11 @@ class SimConfig(RobotChoice):
     summary: str = param("", doc="write the run's figures to this .json at the end")
 
     @property
+    def waits(self) -> bool:
+        """Whether a tick lasts until its command has come."""
+        return self.lockstep or self.realtime_factor == 0.0
+
+    @property
     def size(self) -> tuple[float, float, float] | None:
         """``terrain_size``, or None when left out."""
         if not self.terrain_size:
@@ -59,7 +66,5 @@ class SimConfig(RobotChoice):
         return x, y, z
 
     def __post_init__(self) -> None:
-        if not self.lockstep and self.realtime_factor == 0.0:
-            raise ValueError("realtime_factor: 0 (as fast as possible) needs lockstep")
         if self.terrain_size and len(self.terrain_size) != 3:
             raise ValueError(f"terrain_size: {self.terrain_size}: expected x, y, height of white")

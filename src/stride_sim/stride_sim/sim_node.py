@@ -50,8 +50,11 @@ class SimNode(StrideNode[SimConfig]):
         super().__init__("sim", SimConfig, **kwargs)
         config = self.config
         self._lock = hold(self.get_namespace())
-        terrain = TerrainConfig(config.terrain, config.difficulty, config.terrain_seed, config.size)
-        self.plant = Plant(self.robot, config.plant, terrain)
+        self._terrain = TerrainConfig(
+            config.terrain, config.difficulty, config.terrain_seed, config.size
+        )
+        self._seed = config.seed
+        self.plant = Plant(self.robot, config.plant, self._terrain)
         self.plant.reset(config.seed, config.pose)
         self._period_ns = round(NANOSECONDS / config.plant.rate_hz)
         self._rows = Rows("joint", self.robot.joints)
@@ -100,12 +103,12 @@ class SimNode(StrideNode[SimConfig]):
         elif self._pacer is None or self._awaits_answer():
             self._retry_if_silent()
         else:
-            for _ in range(1 if self.config.lockstep else self._pacer.due(monotonic())):
+            for _ in range(1 if self.config.waits else self._pacer.due(monotonic())):
                 self._finish_tick()
 
     def _awaits_answer(self) -> bool:
         """The first tick, and in lockstep every tick, ends with its answer alone."""
-        return self._answered_ns < 0 or (self.config.lockstep and self._answer is None)
+        return self._answered_ns < 0 or (self.config.waits and self._answer is None)
 
     def _start_when_ready(self) -> None:
         resolve = self.resolve_topic_name  # counting does not heed remappings
@@ -235,11 +238,12 @@ class SimNode(StrideNode[SimConfig]):
         if request.terrain:
             terrain = TerrainConfig(request.terrain, request.difficulty, request.terrain_seed)
             self.plant.set_terrain(terrain)
+            self._terrain = terrain
             self.outputs.publish_terrain(self.plant.grounds[0], self._now_ns)
             self.outputs.change_model(self.plant.model)
             self._onlookers.change_ground()
         self.plant.reset(int(request.seed), place)
-        self._target = self.robot.home
+        self._target, self._seed = self.robot.home, int(request.seed)
         self.statistics.reset()
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -295,10 +299,20 @@ class SimNode(StrideNode[SimConfig]):
         self._onlookers.close()
         if self.config.summary:
             summary = self.statistics.summary(monotonic() - self._began)
+            figures = json.dumps(self._what_runs() | summary.as_dict())
             try:
-                Path(self.config.summary).write_text(json.dumps(summary.as_dict()), "utf-8")
+                Path(self.config.summary).write_text(figures, "utf-8")
             except OSError as error:
                 self.get_logger().error(f"summary {self.config.summary}: {error.strerror}")
+
+    def _what_runs(self) -> dict[str, Any]:
+        return {
+            "terrain": self._terrain.name,
+            "difficulty": self._terrain.difficulty,
+            "terrain_seed": self._terrain.seed,
+            "seed": self._seed,
+            "rate_hz": self.config.plant.rate_hz,
+        }
 
     def destroy_node(self) -> None:
         """Whatever ends the process, the run's figures are kept."""

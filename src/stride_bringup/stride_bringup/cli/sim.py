@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import Namespace
+from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,59 +27,54 @@ def parser() -> Parser:
     from argparse import RawDescriptionHelpFormatter
 
     made = Parser(
+        argument_default=SUPPRESS,  # what is not given is the YAML's to say
         prog="./stride sim",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("--robot", default="fivebar", help="name, or path of a robot.yaml")
-    add("--servo", default="", help="one of the robot's servos instead of its default")
+    add("--robot", help="name, or path of a robot.yaml")
+    add("--servo", help="one of the robot's servos instead of its default")
     add(
         "--terrain",
-        default="flat",
         metavar="NAME|FILE.png",
         help="flat rough slope stairs steps waves",
     )
-    add("--terrain-size", type=size, default=(), metavar="X,Y,Z", help="of a FILE.png [m]")
-    add("--difficulty", type=number(0, 1), default=0.5, metavar="D", help="of the terrain, 0 to 1")
-    add("--terrain-seed", type=whole(), default=0, metavar="N", help="of the ground's shape")
-    add("--seed", type=whole(), default=0, metavar="N", help="of the sensors' noise")
-    add("--vx", type=number(), default=0.0, help="forward [m/s]; until the first cmd_vel")
-    add("--vy", type=number(), default=0.0, help="left [m/s]")
-    add("--wz", type=number(), default=0.0, help="turn left [rad/s]")
+    add("--terrain-size", type=size, metavar="X,Y,Z", help="of a FILE.png [m]")
+    add("--difficulty", type=number(0, 1), metavar="D", help="of the terrain, 0 to 1")
+    add("--terrain-seed", type=whole(), metavar="N", help="of the ground's shape")
+    add("--seed", type=whole(), metavar="N", help="of the sensors' noise")
+    add("--vx", type=number(), help="forward [m/s]; until the first cmd_vel")
+    add("--vy", type=number(), help="left [m/s]")
+    add("--wz", type=number(), help="turn left [rad/s]")
     add(
         "--gait",
-        default="",
         metavar="NAME",
         help="trot walk pace bound; the robot's own if left out",
     )
-    add("--policy", default="none", metavar="none", help="residual policy")
+    add("--policy", metavar="none", help="residual policy")
     add(
         "--seconds",
         type=number(0.01, 1e7),
-        default=0.0,
         metavar="S",
         help="until Ctrl-C if left out",
     )
-    add("--rate", type=number(1, 2000), default=100.0, metavar="HZ", help="of control")
+    add("--rate", type=number(1, 2000), metavar="HZ", help="of control")
     add(
         "--realtime-factor",
         type=realtime_factor,
-        default=1.0,
         metavar="X|max",
         help="max: lockstep, as fast as the graph answers",
     )
     add("--headless", action="store_true", help="no page in the browser")
     add("--window", action="store_true", help="MuJoCo's own window instead of the page")
-    add("--film", default="", metavar="FILE", help="write an .mp4 or .gif")
+    add("--film", metavar="FILE", help="write an .mp4 or .gif")
     add("--processes", action="store_true", help="a process for each node")
-    add("--record", default="", metavar="DIR", help="write a rosbag2 folder (MCAP)")
-    add("--namespace", default="", metavar="NS", help="of all nodes: two robots side by side")
+    add("--record", metavar="DIR", help="write a rosbag2 folder (MCAP)")
+    add("--namespace", metavar="NS", help="of all nodes: two robots side by side")
     add("--remap", action="append", default=[], metavar="TOPIC:=NAME", help="may be repeated")
-    add(
-        "--config", default="", metavar="FILE", help="ROS parameters instead of config/<robot>.yaml"
-    )
+    add("--config", metavar="FILE", help="ROS parameters instead of config/<robot>.yaml")
     add("--json", action="store_true", help="figures as one JSON object on the last line")
     return made
 
@@ -94,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"./stride sim: {error}", file=sys.stderr)
         return USAGE_ERROR
-    return carry_out(options, given.processes, given.json)
+    return carry_out(options, "processes" in given, "json" in given)
 
 
 def carry_out(
@@ -122,14 +117,17 @@ def carry_out(
 
 def _options(given: Namespace) -> dict[str, Any]:
     fields = vars(given).copy()
-    as_json, _ = fields.pop("json"), fields.pop("processes")
-    fields["command"] = (fields.pop("vx"), fields.pop("vy"), fields.pop("wz"))
+    twist = [fields.pop(name, None) for name in ("vx", "vy", "wz")]
+    if twist != [None] * 3:
+        fields["command"] = tuple(part or 0.0 for part in twist)
     fields["remap"] = tuple(fields["remap"])
-    fields["live"] = not as_json
-    return fields
+    fields.pop("processes", None)
+    fields["live"] = not fields.pop("json", False)
+    return {**fields, "given": frozenset(fields)}
 
 
 def _report(options: Any, figures: dict[str, Any]) -> dict[str, Any]:
+    """What ran, and how it went; what the plant says of itself is so, whoever told it."""
     return {
         "robot": options.robot,
         "servo": options.servo_name,
