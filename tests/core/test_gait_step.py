@@ -222,7 +222,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 def test_any_finite_command_gives_finite_feet_and_phases_below_one(asked, dt):
     state = GAIT.initial(asking())
     for command, pattern, upright in asked:
-        inputs = asking(command, pattern=pattern, upright=upright)
+        inputs = asking(command, pattern=pattern, upright=upright)._replace(yaw=np.array(0.1))
         start = state
         for state, out in walk(inputs, 5, dt=dt, state=start):
             for field in (*state, *out):
@@ -327,3 +327,15 @@ def test_a_pattern_that_does_not_fit_is_refused_in_one_line_with_its_name(name, 
         make_gait(patterns=dataclasses.replace(CONFIG.patterns, **{name: pattern}))
     assert "\n" not in str(caught.value)
     assert "expected" in str(caught.value)
+
+
+def test_beyond_the_fastest_measured_speed_the_feet_do_not_go_and_it_says_so():
+    known = PatternCalibration(forward=Calibration((0.2,), (0.25,)))
+    gait = make_gait(calibration=Calibrations(trot=known))
+    for asked, limited in ((0.2, False), (0.4, True)):
+        inputs = asking((asked, 0.0, 0.3 * asked))
+        state = settled(inputs, gait=gait)
+        _, out = gait.step(state, inputs, 0.01)
+        np.testing.assert_allclose(out.command, [0.2, 0.0, 0.06], rtol=1e-9)
+        np.testing.assert_allclose(out.asked, inputs.command, rtol=1e-12)
+        assert bool(out.limited) == limited

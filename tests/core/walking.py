@@ -129,6 +129,7 @@ def random_inputs(rng: np.random.Generator, lead: tuple[int, ...]) -> GaitInputs
         pattern=rng.integers(0, len(PATTERNS), lead),
         upright=rng.random(lead) < 0.9,
         rates=rng.normal(0.0, 0.05, (*lead, len(PARTS))),
+        yaw=rng.uniform(-3.0, 3.0, lead),
     )
 
 

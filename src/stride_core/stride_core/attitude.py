@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stride_core.arrays import FloatArray
-from stride_core.frames import quat_from_rpy, quat_rotate, up_in_body
+from stride_core.arrays import BoolArray, FloatArray
+from stride_core.frames import (
+    quat_conjugate,
+    quat_from_rpy,
+    quat_multiply,
+    quat_rotate,
+    up_in_body,
+    yaw_of,
+)
 
 _UNIT_TOLERANCE = 0.01
 
@@ -22,6 +29,7 @@ class ImuMount:
         # the IMU's axes in the trunk's frame, a row each
         self._x, self._y, self._z = axes = quat_rotate(quat_from_rpy(rpy), np.eye(3))
         self._aligned = bool((axes == np.eye(3)).all())
+        self._to_trunk = quat_conjugate(quat_from_rpy(rpy))
 
     def up(self, orientation: ArrayLike) -> FloatArray:
         """Vertical of the world in the trunk's frame, (..., 3).
@@ -31,8 +39,14 @@ class ImuMount:
                 such as the zeros of a message that nobody filled, gives NaN: no attitude.
         """
         q = np.asarray(orientation, np.float64)
-        unit = np.abs(np.add.reduce(q * q, axis=-1) - 1.0) < _UNIT_TOLERANCE
+        unit = _is_unit(q)
         return np.where(unit[..., None], self.turn(up_in_body(q)), np.nan)
+
+    def yaw(self, orientation: ArrayLike) -> FloatArray:
+        """Heading of the trunk in the world (...) [rad]; NaN as in ``up``."""
+        q = np.asarray(orientation, np.float64)
+        trunk = q if self._aligned else quat_multiply(q, self._to_trunk)
+        return np.where(_is_unit(q), yaw_of(trunk), np.nan)
 
     def turn(self, vector: ArrayLike) -> FloatArray:
         """Vectors (..., 3) of the IMU's frame, such as its gyro's, in the trunk's."""
@@ -41,3 +55,8 @@ class ImuMount:
             return v
         # spelt out: a matrix product rounds differently for one robot and for many
         return v[..., :1] * self._x + v[..., 1:2] * self._y + v[..., 2:] * self._z
+
+
+def _is_unit(q: FloatArray) -> BoolArray:
+    unit: BoolArray = np.abs(np.add.reduce(q * q, axis=-1) - 1.0) < _UNIT_TOLERANCE
+    return unit

@@ -19,6 +19,8 @@ _TO_MUJOCO = np.array([3, 0, 1, 2])
 _FIRST, _SECOND = np.array([[0, 1, 0], [1, 0, 1]]), np.array([[2, 2, 0], [3, 3, 1]])
 _COUNTS = np.array([[2.0, 2.0, -2.0], [-2.0, 2.0, -2.0]])
 _UP = np.array([0.0, 0.0, 1.0])
+# likewise wz + xy and yy + zz: doubled, sine and (from 1) cosine of the yaw, times cos(pitch)
+_YAW_FIRST, _YAW_SECOND = np.array([[3, 0], [1, 2]]), np.array([[2, 1], [1, 2]])
 
 
 def quat_from_mujoco(quat: ArrayLike) -> FloatArray:
@@ -86,6 +88,14 @@ def up_in_body(quat: ArrayLike) -> FloatArray:
     products *= np.asarray(quat, np.float64).take(_SECOND, axis=-1)
     products *= _COUNTS
     return products[..., 0, :] + products[..., 1, :] + _UP
+
+
+def yaw_of(quat: ArrayLike) -> FloatArray:
+    """Return the yaw alone (...) [rad], as `roll_pitch_yaw` has it, at a fifth of its cost."""
+    products = np.asarray(quat, np.float64).take(_YAW_FIRST, axis=-1)
+    products *= np.asarray(quat, np.float64).take(_YAW_SECOND, axis=-1)
+    sums = 2.0 * np.add.reduce(products, axis=-1)
+    return np.arctan2(sums[..., 0], 1.0 - sums[..., 1])
 
 
 def roll_pitch_yaw(quat: ArrayLike) -> FloatArray:

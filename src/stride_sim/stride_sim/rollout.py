@@ -57,7 +57,8 @@ def rollout(
         sensors = plant.sensors()
         sensed = read(mount, sensors, plant.time)
         dt = plant.period if number else 0.0
-        state, control = controller.tick(state, sensed, inputs, offset, dt)
+        asked = inputs._replace(yaw=mount.yaw(sensors.quaternion))
+        state, control = controller.tick(state, sensed, asked, offset, dt)
         yield Tick(plant.truth(), state, control)
         plant.command(control.decision.command, control.decision.powered)
         plant.step()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from stride_core.config import param
+from stride_core.gait.heading import HeadingConfig
 
 PATTERNS = ("trot", "walk", "pace", "bound")
 """Names of the patterns; their order is the index in every array."""
@@ -99,10 +100,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Speed to ask of the feet for each speed of the trunk: knots of a line through the origin."""
+    """Speed to ask of the feet for each speed of the trunk: knots of a line through the origin.
 
-    speed: tuple[float, ...] = param((1.0,), doc="reached, ascending", min=0.0, max=10.0)
-    ask: tuple[float, ...] = param((1.0,), doc="what to ask for it", min=0.0, max=10.0)
+    The last knot is the fastest that the robot goes: the feet follow no command beyond it. Without
+    knots nothing is known: the feet are asked for what is wanted.
+    """
+
+    speed: tuple[float, ...] = param((), doc="reached, ascending", min=0.0, max=10.0)
+    ask: tuple[float, ...] = param((), doc="what to ask for it", min=0.0, max=10.0)
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class GaitConfig:
         min=0.0,
         max=0.5,
     )
+    heading: HeadingConfig = field(default_factory=HeadingConfig)
     calibration: Calibrations = field(default_factory=Calibrations)
     command_timeout: float = param(
         0.5,

@@ -18,6 +18,7 @@ import numpy as np
 from stride_core.arrays import BoolArray, FloatArray, IntArray, clip
 from stride_core.gait.calibration import SpeedMap
 from stride_core.gait.config import PATTERNS, GaitConfig, Shape, ShapeRates
+from stride_core.gait.heading import HeadingConfig, hold
 from stride_core.gait.limits import StrideLimits, stride_limits
 from stride_core.gait.trajectory import foot_path
 from stride_core.robot import RobotSpec
@@ -44,7 +45,9 @@ class GaitState(NamedTuple):
         phase: of the oscillator, ``(...)`` in [0, 1).
         walking: ``(...)``; a robot at rest has phase 0.
         command: ``(..., 3)`` vx [m/s], vy [m/s], wz [rad/s] followed now.
-        asked: ``(..., 3)`` where it is heading: what was asked for, within the speed limits.
+        asked: ``(..., 3)`` what was asked for, within the speed limits.
+        heading: ``(...)`` where a walking robot should look [rad]; NaN: nowhere in particular.
+        slowed: ``(...)`` more was asked than the speed limits or the fastest measured speed.
         shape: ``(..., 6)`` now, in the order of ``Shape``.
         modulation: ``(..., 6)`` what a policy has added to the shape asked for.
         pattern: ``(...)`` index into ``PATTERNS``; changes at rest only.
@@ -58,6 +61,8 @@ class GaitState(NamedTuple):
     walking: BoolArray
     command: FloatArray
     asked: FloatArray
+    heading: FloatArray
+    slowed: BoolArray
     shape: FloatArray
     modulation: FloatArray
     pattern: IntArray
@@ -77,6 +82,7 @@ class GaitInputs(NamedTuple):
         rates: ``(..., 6)`` by which a policy changes each part of the shape [its unit/s]. Where one
             is not finite, as without a policy, that part returns to the shape asked for. None: no
             robot has a policy that modulates.
+        yaw: ``(...)`` where the robot looks [rad], NaN if unknown; None: no robot knows.
     """
 
     command: FloatArray
@@ -84,6 +90,7 @@ class GaitInputs(NamedTuple):
     pattern: IntArray
     upright: BoolArray
     rates: FloatArray | None = None
+    yaw: FloatArray | None = None
 
 
 class GaitOutput(NamedTuple):
@@ -124,11 +131,11 @@ class Gait:
     shape_max: FloatArray  # (6,)
     shortest_leg: float
     seat: FloatArray  # (6,) the shape of a robot that sits
-    speed_limit: FloatArray  # (3,); a component whose limit is 0 is not followed
-    per_speed: FloatArray  # (3,) one over it, or 0
+    per_speed: FloatArray  # (3,) one over the speed limit; 0 where that is 0: not followed
     acceleration: FloatArray  # (3,)
     shape_rates: FloatArray  # (6,)
     lean: float
+    heading: HeadingConfig
     strides: StrideLimits
     speed_map: SpeedMap
 
@@ -140,6 +147,8 @@ class Gait:
             walking=np.zeros(lead, dtype=bool),
             command=np.zeros((*lead, 3)),
             asked=np.zeros((*lead, 3)),
+            heading=np.full(lead, np.nan),
+            slowed=np.zeros(lead, dtype=bool),
             shape=self._shape(inputs.shape, inputs.pattern, inputs.upright),
             modulation=np.zeros((*lead, len(self.shape_rates))),
             pattern=inputs.pattern + 0,
@@ -151,21 +160,21 @@ class Gait:
     def step(self, state: GaitState, inputs: GaitInputs, dt: float) -> tuple[GaitState, GaitOutput]:
         """Advance by ``dt`` [s] and say where the feet belong."""
         state = self._advance(state, inputs, dt)
-        return state, self._feet(state, inputs)
+        return state, self._feet(state)
 
     def _advance(self, state: GaitState, inputs: GaitInputs, dt: float) -> GaitState:
         # Flags multiply where np.where would choose: a fifth of its cost for one robot.
         pattern = inputs.pattern + state.walking * (state.pattern - inputs.pattern)
         modulation = self._modulate(state, inputs, dt)
-        goal = self._shape(inputs.shape + modulation, pattern, inputs.upright | state.walking)
-        shape = _towards(state.shape, goal, self.shape_rates * dt)
+        form = self._shape(inputs.shape + modulation, pattern, inputs.upright | state.walking)
+        shape = _towards(state.shape, form, self.shape_rates * dt)
         wanted = (
             inputs.upright
             & (np.maximum.reduce(np.abs(inputs.command), axis=-1) > STANDING_STILL)
             & (pattern == inputs.pattern)
             & (
                 state.walking
-                | (np.maximum.reduce(np.abs(shape - goal) * _POSTURE, axis=-1) < _READY_TO_WALK)
+                | (np.maximum.reduce(np.abs(shape - form) * _POSTURE, axis=-1) < _READY_TO_WALK)
             )
         )
         # too fast in one component slows down all three, so that the direction stays
@@ -173,7 +182,13 @@ class Gait:
         excess = np.maximum.reduce(share, axis=-1)
         asked = np.where(share > 0.0, inputs.command, 0.0)
         asked *= (wanted / np.maximum(excess, 1.0))[..., None]
-        command = _towards(state.command, asked, self.acceleration * dt)
+        beyond = self.speed_map.excess(asked, pattern)
+        goal = asked / np.maximum(beyond, 1.0)[..., None]
+        heading = state.heading
+        if inputs.yaw is not None and self.heading.gain:
+            turn, heading = hold(self.heading, heading, inputs.yaw, goal[..., 2], state.walking, dt)
+            goal[..., 2] += turn * wanted
+        command = _towards(state.command, goal, self.acceleration * dt)
 
         phase = state.phase + state.walking * (dt / shape[..., 2])
         # At the end of a cycle every foot is on the ground: the place to stop, once the strides
@@ -184,7 +199,10 @@ class Gait:
         if command is not state.command or shape is not state.shape:
             strides = self._strides(command, shape, pattern)
         phase = walking * (phase % 1.0)
-        return GaitState(phase, walking, command, asked, shape, modulation, pattern, *strides)
+        slowed = (excess > 1.0) | (beyond > 1.0)
+        return GaitState(
+            *(phase, walking, command, asked, heading, slowed, shape, modulation, pattern), *strides
+        )
 
     def _modulate(self, state: GaitState, inputs: GaitInputs, dt: float) -> FloatArray:
         """What a policy has added to the shape, ``(..., 6)``: within its range and rates."""
@@ -232,7 +250,7 @@ class Gait:
         """Where the feet rest in a shape, (..., legs, 3)."""
         return self.stance + self.spread * shape.take(self.spread_columns, axis=-1)
 
-    def _feet(self, state: GaitState, inputs: GaitInputs) -> GaitOutput:
+    def _feet(self, state: GaitState) -> GaitOutput:
         shape, walking = state.shape, state.walking[..., None]
         phase = (state.phase[..., None] + self.offsets[state.pattern]) % 1.0
         path, swing = foot_path(
@@ -249,8 +267,7 @@ class Gait:
             command=state.command * state.scale[..., None],
             asked=state.asked,
             shape=shape,
-            limited=(state.scale < 1.0)
-            | np.logical_or.reduce(np.abs(inputs.command) > self.speed_limit, axis=-1),
+            limited=(state.scale < 1.0) | state.slowed,
         )
 
 
@@ -280,11 +297,11 @@ def make_gait(spec: RobotSpec, config: GaitConfig) -> Gait:
         shape_max=shape_array(config.shape_max),
         shortest_leg=config.shortest_leg,
         seat=np.array([sit_height, 0.0, config.shape.cycle_time, 0.0, 0.0, 1.0]),
-        speed_limit=speed_limit,
         per_speed=np.divide(1.0, speed_limit, out=np.zeros(3), where=speed_limit > 0.0),
         acceleration=np.array(config.limits.acceleration),
         shape_rates=shape_array(config.shape_rates),
         lean=config.lean,
+        heading=config.heading,
         strides=stride_limits(spec, heights, config.limits.servo_share),
         speed_map=SpeedMap.of(config.calibration, speed_limit),
     )
