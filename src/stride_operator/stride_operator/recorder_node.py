@@ -173,10 +173,10 @@ class RecorderNode(Node):
         self._waiting.clear()
 
     def _stop_waiting(self) -> None:
-        """No tick came: the first stamp tells the clock, or else the wall does."""
+        """No tick came: the earliest stamp tells the clock (simulated before the wall's)."""
         if self._waiting:
             stamps = (stamped for _, stamped, _ in self._waiting if stamped)
-            self._log_clock.begin(next(stamps, time.time_ns()))
+            self._log_clock.begin(min(stamps, default=time.time_ns()))
             self._write_waiting()
 
     def _lose_patience(self) -> None:
