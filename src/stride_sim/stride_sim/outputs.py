@@ -44,12 +44,12 @@ class Outputs:
         self._prefix = f"{prefix}/" if prefix else ""
         # one clock for each namespace: two robots side by side are two simulations
         clock = node.resolve_topic_name("clock") if prefix else "/clock"
-        self._clock = node.create_publisher(Clock, clock, 10)
+        self._clock = node.create_publisher(Clock, clock, TICK_QOS)
         self._imu = node.create_publisher(Imu, "imu", TICK_QOS)
         self._odom = node.create_publisher(Odometry, "odom", TICK_QOS)
         self._contacts = node.create_publisher(FootContacts, "foot_contacts", TICK_QOS)
         self._joints = node.create_publisher(JointState, "joint_states", TICK_QOS)
-        self._tf = node.create_publisher(TFMessage, "/tf", 10)
+        self._tf = node.create_publisher(TFMessage, "/tf", TICK_QOS)
         self._tf_static = node.create_publisher(TFMessage, "/tf_static", LATCHED)
         self._description = node.create_publisher(String, "robot_description", LATCHED)
         self._terrain = node.create_publisher(HeightField, "terrain", LATCHED)
