@@ -139,13 +139,14 @@ def test_without_arguments_it_runs_in_real_time_with_a_live_line(runs: Runs) -> 
 
 
 def test_json_is_the_last_line(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    runs.result = Result(FIGURES, recorded={"messages": 90, "lost": 3})
     assert main(["sim", "--json", "--record", "bag", "--terrain", "rough"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     asked = {
         "robot": "fivebar", "servo": "sts3215_147", "terrain": "rough", "difficulty": 0.5,
         "gait": "trot", "policy": "none", "rate_hz": 100.0, "bag": "bag",
     }  # fmt: skip
-    assert report == asked | FIGURES
+    assert report == asked | FIGURES | {"bag_messages": 90, "bag_lost": 3}
 
 
 def test_without_json_it_is_a_table(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from stride_control.parameters import declare, on_change
@@ -122,9 +123,9 @@ def test_descriptors_say_unit_range_and_what_is_fixed(make: Make) -> None:
 def changing(make: Make) -> tuple[Node, list[Config]]:
     """A node that accepts changes, and the configurations it took over."""
     node = make(name="x")
-    config = declare(node, Config)
+    declare(node, Config)
     taken: list[Config] = []
-    on_change(node, Config, lambda: config, taken.append)
+    on_change(node, Config, taken.append)
     return node, taken
 
 
@@ -171,14 +172,27 @@ def test_what_is_fixed_cannot_be_changed(
     assert not taken
 
 
+def test_what_the_node_does_not_have_is_named_to_whoever_sets_it(graph: Graph, make: Make) -> None:
+    node = make(name="x")
+    declare(node, Config)
+    asking = graph.add(Node, "asking")
+    wanted = [Parameter(n, value=1.0).to_parameter_msg() for n in ("inner.gian", "nonsense")]
+    answer = graph.call(asking, SetParameters, "toy/set_parameters", parameters=wanted)
+    assert [result.reason for result in answer.results] == [
+        "inner.gian: unknown parameter (did you mean inner.gain?)",
+        "nonsense: unknown parameter",
+    ]
+    assert not any(result.successful for result in answer.results)
+
+
 def test_what_the_node_refuses_is_refused_with_its_reason(make: Make) -> None:
     node = make(name="x")
-    config = declare(node, Config)
+    declare(node, Config)
 
     def apply(_: Config) -> None:
         raise ValueError("gait: no room for that")
 
-    on_change(node, Config, lambda: config, apply)
+    on_change(node, Config, apply)
     result = change(node, inner__gain=1.0)
     assert (result.successful, result.reason) == (False, "gait: no room for that")
     assert node.get_parameter("inner.gain").value == 0.5

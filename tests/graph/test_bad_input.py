@@ -182,3 +182,6 @@ def test_a_damaged_robot_is_refused(processes: Processes) -> None:
     path.write_text(text)
     (folder / load_robot("fivebar").mjcf.name).write_text("<mujoco><worldbody>")
     assert ".xml" in refused(processes.sim(*FAST, "--robot", str(path)))
+    shutil.copy(load_robot("fivebar").mjcf, folder)
+    (folder / load_robot("fivebar").urdf.name).write_text("<robot")
+    assert "not a URDF" in refused(processes.sim(*FAST, "--robot", str(path)))

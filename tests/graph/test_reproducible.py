@@ -56,12 +56,12 @@ MOVING = {
 }  # fmt: skip
 STILL = {"/robot_description", "/terrain", "/tf_static"}
 
-Bag = dict[str, list[bytes]]
+Bag = dict[str, list[tuple[int, bytes]]]  # log times [ns] and messages
 
 
 @pytest.fixture(scope="module")
 def bags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bag]]:
-    """Serialised messages by topic of each of the runs."""
+    """Log times and serialised messages by topic of each of the runs."""
 
     def record(name: str) -> Bag:
         folder: Path = tmp_path_factory.mktemp("record")
@@ -73,9 +73,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bag]]:
             processes.close()
         found: Bag = defaultdict(list)
         for message in bag.read(folder / "bag"):
-            # what goes by the wall's clock: a tick that nobody answered in time is repeated
-            if found[message.topic][-1:] != [message.data]:
-                found[message.topic].append(message.data)
+            found[message.topic].append((message.time, message.data))
         return found
 
     with ThreadPoolExecutor(2) as pool:
@@ -141,7 +139,7 @@ def batched(request: pytest.FixtureRequest) -> dict[str, FloatArray]:
 
 
 def messages(bags: dict[str, Bag], topic: str, kind: Any) -> list[Any]:
-    return [deserialize_message(data, kind) for data in bags["one"][topic]]
+    return [deserialize_message(data, kind) for _, data in bags["one"][topic]]
 
 
 @pytest.mark.parametrize("topic", ["joint_states", "joint_targets"])

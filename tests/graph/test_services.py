@@ -234,7 +234,7 @@ def test_the_pattern_changes_while_running(watcher: Watcher) -> None:
         ("gait", "gait.pattern", "hop", "hop"),
         ("safety", "safety.max_tilt", -1.0, "max_tilt"),
         ("ik", "residual_limit", "wide", "residual_limit"),
-        ("gait", "gait.shape.heigth", 0.08, "undeclared"),  # rclpy's own words
+        ("gait", "gait.shape.heigth", 0.08, "heigth: unknown parameter (did you mean"),
     ],
 )
 def test_what_is_fixed_or_senseless_is_refused_with_its_reason(

@@ -15,10 +15,13 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
 from stride_control.messages import stamp_ns
 from stride_core.robot import load_robot
 from stride_sim.sim_node import SimNode
 from tests.graph.harness import Graph, free_domain
+
+from stride_msgs.srv import StepSimulation
 
 SPEC = load_robot("fivebar")
 PERIOD = 10_000_000
@@ -207,3 +210,31 @@ def test_a_senseless_parameter_is_refused_with_one_line(
     assert "\n" not in str(caught.value)
     del caught
     gc.collect()  # the half-made node's lock
+
+
+def test_before_the_first_tick_a_step_says_what_it_waits_for(graph: Graph) -> None:
+    make(graph)
+    asking = graph.add(Node, "asking")
+    assert "before the first tick" in graph.call(asking, SetBool, "sim/pause", data=True).message
+    answer = graph.call(asking, StepSimulation, "sim/step", ticks=5)
+    assert (answer.success, stamp_ns(answer.stamp)) == (False, 0)
+    assert answer.message == "5 ticks before the first tick: the graph is not complete yet"
+
+
+@pytest.mark.parametrize("going_on", [True, False])
+def test_pause_and_going_on_cut_short_the_steps_asked_for(graph: Graph, going_on: bool) -> None:
+    node, controller = walked(graph)
+    asking = graph.add(Node, "asking")
+    graph.call(asking, SetBool, "sim/pause", data=True)
+    assert graph.call(asking, StepSimulation, "sim/step", ticks=100_000).success
+    again = graph.call(asking, StepSimulation, "sim/step", ticks=1)
+    assert not again.success and "asked for before are to come" in again.message
+    assert graph.call(asking, SetBool, "sim/pause", data=not going_on).success
+    seen = len(controller.states)
+    assert node.diagnose()["state"] == ("running" if going_on else "paused")
+    if going_on:
+        graph.until(lambda: len(controller.states) > seen + 10)
+    else:
+        assert graph.call(asking, StepSimulation, "sim/step", ticks=2).success
+        graph.until(lambda: len(controller.states) >= seen + 2)
+        assert node.diagnose()["state"] == "paused"

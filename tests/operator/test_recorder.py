@@ -105,9 +105,32 @@ def test_a_message_has_its_stamp_or_that_of_the_tick_as_log_time() -> None:
     assert clock.time(None) == 0
     assert clock.time(20, ticks=True) == 20
     assert clock.time(None) == 20
-    assert clock.time(0) == 20  # unstamped
     assert clock.time(19) == 19
     assert clock.time(None) == 20
+    assert clock.time(0) == 0  # the first tick's stamp, late
+    assert clock.time(10**9, ticks=True) == 10**9
+    assert clock.time(0) == 10**9  # unstamped
+
+
+def test_what_was_there_before_the_first_tick_is_of_it_whenever_it_comes() -> None:
+    clock = LogClock()
+    assert clock.time(None, early=True) is None
+    for tick in (50, 60):
+        clock.time(tick, ticks=True)
+        assert clock.time(None, early=True) == 50
+        assert clock.time(tick, early=True) == tick
+
+
+def test_only_a_run_that_begins_at_zero_has_stamps_of_zero() -> None:
+    clock = LogClock()
+    assert not clock.stamped(0)
+    clock.time(0, ticks=True)
+    assert clock.stamped(0) and clock.stamped(3) and not clock.stamped(None)
+    clock.time(2 * 10**9, ticks=True)
+    assert not clock.stamped(0) and clock.stamped(3)
+    late = LogClock()
+    late.time(5, ticks=True)
+    assert not late.stamped(0)
 
 
 def test_a_stamp_of_the_wall_clock_does_not_get_into_a_simulated_bag() -> None:

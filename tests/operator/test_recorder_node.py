@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,56 @@ def test_equal_messages_are_equal_bytes_whatever_was_sent_before(graph: Any, fol
     assert len(alike) == 1
     (data,) = alike
     assert data[12:20] == b"\2\0\0\0a\0\0\0"  # the frame's length and letter, then the gap
+
+
+def test_a_tick_that_is_repeated_is_recorded_once_and_equal_words_each_time(
+    graph: Any, folder: Path
+) -> None:
+    robot = graph.add(Node, "robot")
+    states = robot.create_publisher(JointState, "joint_states", 10)
+    words = robot.create_publisher(String, "words", 10)
+    recorder = graph.add(RecorderNode, output=str(folder))
+    graph.until(lambda: {"/joint_states", "/words"} <= recorder.topics)
+    graph.until(lambda: states.get_subscription_count() and words.get_subscription_count())
+    for tick in (0, 0, 1, 1, 1, 2):
+        states.publish(stamped(JointState, tick))
+        graph.until(lambda: recorder.messages >= tick)  # noqa: B023  (called at once)
+        words.publish(String(data="go"))
+    graph.destroy(recorder)
+    assert [time for time, _ in recorded(folder, "/joint_states")] == [0, 1, 2]
+    assert len(recorded(folder, "/words")) == 6
+
+
+def test_what_is_latched_before_the_first_tick_is_of_it_however_late_that_is(
+    graph: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stride_operator.recorder_node.PATIENCE", 0.05)
+    robot = graph.add(Node, "robot")
+    robot.create_publisher(String, "robot_description", LATCHED).publish(String(data="<robot/>"))
+    states = robot.create_publisher(JointState, "joint_states", 10)
+    recorder = graph.add(RecorderNode, output=str(folder))
+    graph.until(lambda: {"/joint_states", "/robot_description"} <= recorder.topics)
+    graph.until(states.get_subscription_count)
+    begun = time.monotonic()
+    graph.until(lambda: time.monotonic() - begun > 0.3)  # its patience is over
+    for tick in (5, 6):
+        states.publish(stamped(JointState, tick))
+    graph.until(lambda: recorder.messages >= 3)
+    graph.destroy(recorder)
+    assert recorded(folder, "/robot_description") == [(5, said("<robot/>"))]
+
+
+def test_the_summary_counts_messages_and_losses(graph: Any, folder: Path, tmp_path: Path) -> None:
+    summary = tmp_path / "counts.json"
+    recorder = graph.add(RecorderNode, output=str(folder), summary=str(summary))
+    publisher = graph.add(Node, "robot").create_publisher(Imu, "imu", 10)
+    graph.until(lambda: "/imu" in recorder.topics and publisher.get_subscription_count())
+    publisher.publish(stamped(Imu, 1))
+    graph.until(lambda: recorder.messages)
+    recorder._bag.lost = 2
+    graph.destroy(recorder)
+    found = json.loads(summary.read_text("utf-8"))
+    assert found == {"messages": len(list(bag.read(folder))), "lost": 2}
 
 
 def test_latched_best_effort_and_late_topics_are_recorded(graph: Any, folder: Path) -> None:
@@ -224,8 +276,9 @@ def test_the_executable_finishes_its_bag_on_sigterm(graph: Any, folder: Path, st
     arguments = ["--ros-args", "-p", f"output:={folder}"]
     process = start(sys.executable, "-c", source, *arguments)
     graph.until(publisher.get_subscription_count)
-    for tick in range(1, 101):
-        publisher.publish(stamped(Imu, tick))
+    stamps = [time.time_ns() + number for number in range(100)]
+    for stamp in stamps:
+        publisher.publish(stamped(Imu, stamp))
     process.terminate()
     assert process.wait(timeout=30) == 0
-    assert [t for t, _ in recorded(folder, "/imu")] == list(range(1, 101))
+    assert [t for t, _ in recorded(folder, "/imu")] == stamps

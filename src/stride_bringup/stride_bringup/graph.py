@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from stride_bringup.options import Options
@@ -87,7 +88,8 @@ def guests(options: Options) -> list[NodeSpec]:
         *("recorder", "stride_operator", "recorder_node"),
         "stride_operator.recorder_node:RecorderNode",
         hears=(EVERYTHING,),
-        parameters={"output": options.record},
+        parameters={"output": options.record}
+        | ({"summary": str(recorder_summary(options.summary))} if options.summary else {}),
     )
     viewer = NodeSpec(
         *("viewer", "stride_operator", "viewer_node", "stride_operator.viewer_node:ViewerNode"),
@@ -95,6 +97,11 @@ def guests(options: Options) -> list[NodeSpec]:
     )
     watched = not options.headless and not options.window
     return ([recorder] if options.record else []) + ([viewer] if watched else [])
+
+
+def recorder_summary(summary: str) -> Path:
+    """Where the recorder writes its counts: beside the figures of the run."""
+    return Path(summary).with_suffix(".bag.json")
 
 
 EVERYTHING = "*"
@@ -114,6 +121,7 @@ _PLANT_OPTIONS = {
     "summary": "summary",
 }
 _PLANT_TELLS = ("/clock", "/tf", "odom", "foot_contacts", "imu", "joint_states")
+_PLANT_LATCHES = ("/tf_static", "robot_description", "terrain")
 
 
 def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
@@ -124,7 +132,7 @@ def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
         "stride_sim.sim_node:SimNode",
         hears=("joint_commands",),
         tells=_PLANT_TELLS,
-        latches=("/tf_static", "robot_description", "terrain"),
+        latches=_PLANT_LATCHES,
         parameters={"robot": options.robot, "servo": options.servo}
         | _told(options, _PLANT_OPTIONS)
         | {"wait_for": listeners(others)},
@@ -140,13 +148,13 @@ def _told(options: Options, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def listeners(others: Sequence[NodeSpec]) -> list[str]:
-    """``topic=subscribers`` of every topic of a tick: what must listen before the first one.
+    """``topic=subscribers`` of every topic of the graph: what must listen before the first tick.
 
     Args:
         others: the nodes of the list but the plant itself.
     """
     inside = [node for node in others if not node.alone]
-    topics = [*_PLANT_TELLS, *(topic for node in inside for topic in node.tells)]
+    topics = [*_PLANT_TELLS, *(topic for node in inside for topic in node.tells), *_PLANT_LATCHES]
     everything = sum(EVERYTHING in node.hears for node in inside)
     return [
         f"{topic}={sum(topic in node.hears for node in inside) + everything}" for topic in topics

@@ -17,7 +17,7 @@ from stride_control.executor import StopFlag, destroy, spin
 
 from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.composed import make_nodes
-from stride_bringup.graph import check_remappings, sim_nodes
+from stride_bringup.graph import check_remappings, recorder_summary, sim_nodes
 from stride_bringup.options import Options
 from stride_bringup.processes import Children
 
@@ -30,11 +30,13 @@ class Result:
         figures: of the plant (``stride_sim.statistics.Summary``); None if it never came to them.
         failure: one line about a node that ended by itself and should not have; empty otherwise.
         refused: a node in a process of its own could not be made as it was told, and has said so.
+        recorded: of the recorder: how many ``messages``, how many ``lost``; None without one.
     """
 
     figures: dict[str, Any] | None
     failure: str = ""
     refused: bool = False
+    recorded: dict[str, int] | None = None
 
 
 def run(options: Options, processes: bool = False) -> Result:
@@ -48,8 +50,13 @@ def run(options: Options, processes: bool = False) -> Result:
         summary = Path(options.summary or f"{folder}/summary.json")
         options = dataclasses.replace(options, summary=str(summary))
         ended = (_in_processes if processes else _composed)(options)
-        figures = json.loads(summary.read_text("utf-8")) if summary.is_file() else None
-        return dataclasses.replace(ended, figures=figures)
+        return dataclasses.replace(
+            ended, figures=_read(summary), recorded=_read(recorder_summary(options.summary))
+        )
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
 def _composed(options: Options) -> Result:
@@ -93,7 +100,7 @@ def _in_processes(options: Options) -> Result:
                 print(f"stride: {name} ended ({_how(status)})", file=sys.stderr)
                 # without a node of the loop there is no walk to go on with
                 if name not in guests:
-                    return Result(None, f"{name} ended ({_how(status)})")
+                    return Result(None, failure=f"{name} ended ({_how(status)})")
     return Result(None)
 
 

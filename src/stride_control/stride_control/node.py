@@ -20,8 +20,10 @@ from stride_control.config import RobotChoice
 Config = TypeVar("Config", bound=RobotChoice)
 Message = TypeVar("Message")
 
-TICK_QOS = QoSProfile(depth=10)
-"""Reliable: in lockstep the plant waits for what a lost message would have caused."""
+TICK_QOS = QoSProfile(depth=1000)
+"""Reliable: in lockstep the plant waits for what a lost message would have caused. The depth is for
+whoever looks on from another process, since lockstep does not wait for it: a listener that slept
+0.1 s in each 0.4 s lost 2 % of the messages to a depth of 10, 0.03 % to 100, and none to 1000."""
 
 _TIMED_TICKS = 1000
 
@@ -48,7 +50,7 @@ class StrideNode(Node, Generic[Config]):
         self._reported_counts: dict[str, int] = {}
         self._spent_us: deque[float] = deque(maxlen=_TIMED_TICKS)
         self.apply(self.config)
-        parameters.on_change(self, config_class, lambda: self.config, self._change)
+        parameters.on_change(self, config_class, self._change)
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", 10)
         self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

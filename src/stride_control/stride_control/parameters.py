@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from stride_core.config import FieldInfo, fields_of, flatten, from_mapping, unflatten
@@ -35,22 +37,38 @@ def declare(node: Node, cls: type[T]) -> T:
     flat = flatten(config)
     for info in fields_of(cls):
         node.declare_parameter(info.name, _ros_value(flat[info.name]), _descriptor(info))
+    node.add_pre_set_parameters_callback(lambda parameters: _known(node, parameters))
     return config
 
 
-def on_change(
-    node: Node, cls: type[T], current: Callable[[], T], apply: Callable[[T], None]
-) -> None:
-    """Check every later change against the same schema before ``apply`` sees it."""
+class UnknownParameterError(ParameterNotDeclaredException):
+    """Somebody sets what the node does not have; ROS's own words for it leave out its name."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        super().__init__([name])
+        near = difflib.get_close_matches(name, node.get_parameters_by_prefix(""), 1)
+        self._line = f"{name}: unknown parameter" + (f" (did you mean {near[0]}?)" if near else "")
+
+    def __str__(self) -> str:
+        return self._line
+
+
+def _known(node: Node, parameters: list[Parameter]) -> list[Parameter]:
+    for parameter in parameters:
+        if not node.has_parameter(parameter.name):
+            raise UnknownParameterError(node, parameter.name)
+    return parameters
+
+
+def on_change(node: Node, cls: type[T], apply: Callable[[T], None]) -> None:
+    """Check every later change against the same schema before ``apply`` sees it.
+
+    What may not change is ROS's to refuse: it was declared read-only.
+    """
     infos = {info.name: info for info in fields_of(cls)}
 
     def changed(parameters: Sequence[Parameter]) -> SetParametersResult:
         ours = {p.name: p.value for p in parameters if p.name in infos}
-        fixed = [name for name in ours if not infos[name].metadata.get("dynamic")]
-        if fixed:
-            return SetParametersResult(
-                successful=False, reason=f"{fixed[0]}: fixed while running; set it at the start"
-            )
         if not ours:
             return SetParametersResult(successful=True)
         values = {name: node.get_parameter(name).value for name in infos} | ours

@@ -49,7 +49,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
         self._command = JointState(name=list(self.robot.joints))
         self._status = SafetyStatus()
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        latched = QoSProfile(depth=TICK_QOS.depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._commands = self.create_publisher(JointState, "joint_commands", TICK_QOS)
         self._statuses = self.create_publisher(SafetyStatus, "safety_status", latched)
         self.create_subscription(JointState, "joint_states", self._on_state, TICK_QOS)

@@ -19,6 +19,7 @@ class RecorderConfig:
     flush_period: float = param(
         0.25, doc="what a killed recorder may lose", unit="s", min=0.01, max=0.5
     )
+    summary: str = param("", doc="write the numbers of messages and of lost ones here, as .json")
 
 
 @dataclass(frozen=True)

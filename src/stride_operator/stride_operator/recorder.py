@@ -11,6 +11,9 @@ from stride_operator.bag_metadata import OfferedQos
 FOREIGN_CLOCK = 3600 * 1_000_000_000  # ns
 
 
+BEGINNING = 1_000_000_000  # ns of a run that begins at 0, in which a stamp of 0 may still come
+
+
 def wanted(topic: str, names: Sequence[str]) -> bool:
     """Tell whether `topic` is to be recorded: named in `names`, or all but hidden ones.
 
@@ -40,21 +43,39 @@ class LogClock:
     """
 
     def __init__(self) -> None:
+        self._first: int | None = None
         self._tick: int | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first tick has come."""
+        return self._tick is not None
 
     def begin(self, now: int) -> None:
         """Go on without ticks, from `now` [ns]: none came for so long that none is expected."""
         if self._tick is None:
-            self._tick = now
+            self._first = self._tick = now
 
-    def time(self, stamp: int | None, ticks: bool = False) -> int | None:
-        """Return the log time [ns] of a message that bears `stamp`; `ticks` if it starts a tick.
+    def time(self, stamp: int | None, ticks: bool = False, early: bool = False) -> int | None:
+        """Return the log time [ns] of a message that bears `stamp`.
 
-        Stamps of zero or below count as none, but on a message that starts a tick.
+        Args:
+            stamp: [ns], None without one.
+            ticks: it starts a tick.
+            early: it was there before the first tick, whenever it came: without a stamp it gets
+                that of the first tick.
         """
         if ticks and stamp is not None and stamp >= 0:
+            if self._first is None:
+                self._first = stamp
             self._tick = stamp
             return stamp
-        if self._tick is None or stamp is None or stamp <= 0:
-            return self._tick
+        if self._tick is None or stamp is None or not self.stamped(stamp):
+            return self._first if early else self._tick
         return stamp if abs(stamp - self._tick) <= FOREIGN_CLOCK else self._tick
+
+    def stamped(self, stamp: int | None) -> bool:
+        """Whether `stamp` tells a time: zero does at the beginning of a run that begins there."""
+        if stamp != 0:
+            return stamp is not None and stamp > 0
+        return self._first == 0 and self._tick is not None and self._tick < BEGINNING

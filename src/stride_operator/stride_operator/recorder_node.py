@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from stride_operator.recorder import LogClock, request, wanted
 
 QUEUE = 2000  # messages a topic may be behind: seconds of the fastest lockstep run
 PATIENCE = 2.0  # s that messages wait for the first tick, to know whose clock their stamps are of
+LONG_PATIENCE = 30.0  # s, where a topic is there that will tell the ticks
 DIAGNOSTICS_PERIOD = 1.0  # s
 DRAIN_QUIET, DRAIN_LIMIT = 0.05, 0.5  # s without a message that end the recording; s at most
 
@@ -50,7 +52,7 @@ class RecorderNode(Node):
         """
         super().__init__("recorder", **node_arguments)
         config = declare(self, RecorderConfig)
-        self._names = config.topics
+        self._names, self._summary = config.topics, config.summary
         self._bag = BagWriter(
             Path(config.output), config.flush_period, on_failure=self.get_logger().error
         )
@@ -62,6 +64,8 @@ class RecorderNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # not the simulated one
         self.create_timer(config.discovery_period, self.discover, clock=steady)
+        self._ticks_expected = False
+        self._begun = time.monotonic()
         self._patience = self.create_timer(PATIENCE, self._lose_patience, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         self.discover()
@@ -79,6 +83,7 @@ class RecorderNode(Node):
     def discover(self) -> None:
         """Subscribe to what is new in the graph, and anew where the publishers' QoS changed."""
         for name, types in self.get_topic_names_and_types():
+            self._ticks_expected |= _tells_ticks(name, types)
             publishers = self.count_publishers(name)
             if publishers == self._publisher_counts.get(name, 0) or not wanted(name, self._names):
                 continue
@@ -108,8 +113,10 @@ class RecorderNode(Node):
         qos = tuple(_offered(info) for info in infos)
         topic = Topic(name, types[0], text, str(infos[0].topic_type_hash), qos)
         channel = self._bag.add_topic(topic)
-        ticks = types[0] == "rosgraph_msgs/msg/Clock" or name.endswith("/joint_states")
-        self._taps[name] = Tap(cls, self._recording(channel, cls, ticks))
+        ticks = _tells_ticks(name, types)
+        _, latched = request(qos)
+        early = latched and not self._log_clock.begun
+        self._taps[name] = Tap(cls, self._recording(channel, cls, ticks, early))
 
     def _subscribe(self, name: str, offers: list[OfferedQos]) -> None:
         tap = self._taps[name]
@@ -128,14 +135,26 @@ class RecorderNode(Node):
             tap.type, name, tap.callback, qos, event_callbacks=events, raw=True
         )
 
-    def _recording(self, channel: int, cls: Any, ticks: bool) -> Callable[[bytes], None]:
-        write, log_time_of = self._bag.write, self._log_clock.time
+    def _recording(
+        self, channel: int, cls: Any, ticks: bool, early: bool
+    ) -> Callable[[bytes], None]:
+        """What to do with a topic's messages.
+
+        One that equals the message before it, stamp and all, is a tick repeated by the wall's clock
+        because nobody answered in time: it would tell equal runs apart.
+        """
+        write, clock = self._bag.write, self._log_clock
         stamp, clear = stamp_reader(cls), padding_filter(cls, message_class)
+        last = b""
 
         def on_message(data: bytes) -> None:
+            nonlocal last
             stamped = stamp(data) if stamp else None
-            log_time = log_time_of(stamped, ticks)
+            log_time = clock.time(stamped, ticks, early=early and not last)
             data = clear(data)
+            if data == last and clock.stamped(stamped):
+                return
+            last = data
             if log_time is None:
                 self._waiting.append((channel, stamped, data))
                 return
@@ -154,13 +173,16 @@ class RecorderNode(Node):
         self._waiting.clear()
 
     def _stop_waiting(self) -> None:
-        """No tick came: the first stamp tells the clock, or else the wall does."""
+        """No tick came: the earliest stamp tells the clock (simulated before the wall's)."""
         if self._waiting:
             stamps = (stamped for _, stamped, _ in self._waiting if stamped)
-            self._log_clock.begin(next(stamps, time.time_ns()))
+            self._log_clock.begin(min(stamps, default=time.time_ns()))
             self._write_waiting()
 
     def _lose_patience(self) -> None:
+        waited = time.monotonic() - self._begun
+        if self._ticks_expected and not self._log_clock.begun and waited < LONG_PATIENCE:
+            return
         self._patience.cancel()
         self._stop_waiting()
 
@@ -218,7 +240,16 @@ class RecorderNode(Node):
             self.get_logger().warning(
                 f"{self._bag.lost} messages lost to the disk, {self._missed} on the way"
             )
+        self._write_summary()
         super().destroy_node()
+
+    def _write_summary(self) -> None:
+        if self._summary:
+            counts = {"messages": self._bag.messages, "lost": self._bag.lost + self._missed}
+            try:
+                Path(self._summary).write_text(json.dumps(counts), "utf-8")
+            except OSError as error:
+                self.get_logger().error(f"summary {self._summary}: {error.strerror}")
 
 
 class Tap:
@@ -229,6 +260,11 @@ class Tap:
         self.callback = callback
         self.request: tuple[bool, bool] | None = None
         self.subscription: Subscription | None = None
+
+
+def _tells_ticks(name: str, types: list[str]) -> bool:
+    """Whether a topic's messages start ticks; one that somebody waits for is there too."""
+    return types[0] == "rosgraph_msgs/msg/Clock" or name.endswith("/joint_states")
 
 
 def _offered(info: Any) -> OfferedQos:

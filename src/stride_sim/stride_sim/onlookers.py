@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ _FILM = {".gif": (15, (480, 270)), ".mp4": (30, (1280, 720))}
 _LIVE_S = 0.5
 _LOGGED_S = 5.0
 _WINDOW_HZ = 60
+_REST = 9.0
 
 
 class Onlooker(Protocol):
@@ -173,35 +175,64 @@ class Window(PlantOnlooker):
 
     def __init__(self, plant: Plant) -> None:
         self._viewer: Any = None
+        self._rest_until = 0.0
         super().__init__(plant, _WINDOW_HZ)
 
     def open(self) -> None:
-        """Open the window on a copy of the plant's state."""
+        """Open the window on a copy of the plant's state, the robot amid it."""
         import mujoco.viewer
 
+        from stride_sim.camera import View
+
         self.close()
+        _check_screen()
         self._data = self._plant.robot_data()
-        try:
-            self._viewer = mujoco.viewer.launch_passive(
-                self._plant.model, self._data, show_left_ui=False, show_right_ui=False
-            )
-        except Exception as error:
-            raise SimError(f"window: {error}: no screen here? leave --window out") from error
+        self._viewer = mujoco.viewer.launch_passive(
+            self._plant.model, self._data, show_left_ui=False, show_right_ui=False
+        )
+        view, camera = View(), self._viewer.cam
+        with self._viewer.lock():
+            camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+            camera.trackbodyid = self._plant.index.base
+            camera.azimuth, camera.elevation = view.azimuth, view.elevation
+            camera.distance = view.distance
 
     def shoot(self, now_ns: int) -> None:
-        """Show the present state; a window closed by hand stays closed."""
-        if self._viewer is None or not self._viewer.is_running():
+        """Show the present state; a window closed by hand stays closed.
+
+        Where drawing is slow it costs at most a tenth of the wall's time: the walk goes first.
+        """
+        began = monotonic()
+        if began < self._rest_until or self._viewer is None or not self._viewer.is_running():
             return
         with self._viewer.lock():
             self._plant.robot_data(data=self._data)
             mujoco.mj_forward(self._plant.model, self._data)
         self._viewer.sync()
+        ended = monotonic()
+        self._rest_until = ended + _REST * (ended - began)
 
     def close(self) -> None:
         """Close the window."""
         if self._viewer is not None:
             self._viewer.close()
             self._viewer = None
+
+
+def _check_screen() -> None:
+    """MuJoCo itself would end the process without a word.
+
+    Raises:
+        SimError: no window can be opened here; one line.
+    """
+    import glfw  # MuJoCo's own
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if glfw.init():
+            return
+    why = " ".join(str(said[-1].message).split()) if said else "GLFW does not start"
+    raise SimError(f"window: {why}: no screen here? leave --window out")
 
 
 class LiveLine:

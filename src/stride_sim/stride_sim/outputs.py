@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +29,7 @@ from tf2_msgs.msg import TFMessage
 from stride_msgs.msg import FootContacts, HeightField
 from stride_sim.plant import Sensors, Truth
 from stride_sim.terrain import Heightfield
+from stride_sim.urdf import FixedJoint, read_urdf
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WORLD = "odom"
@@ -44,12 +44,12 @@ class Outputs:
         self._prefix = f"{prefix}/" if prefix else ""
         # one clock for each namespace: two robots side by side are two simulations
         clock = node.resolve_topic_name("clock") if prefix else "/clock"
-        self._clock = node.create_publisher(Clock, clock, 10)
+        self._clock = node.create_publisher(Clock, clock, TICK_QOS)
         self._imu = node.create_publisher(Imu, "imu", TICK_QOS)
         self._odom = node.create_publisher(Odometry, "odom", TICK_QOS)
         self._contacts = node.create_publisher(FootContacts, "foot_contacts", TICK_QOS)
         self._joints = node.create_publisher(JointState, "joint_states", TICK_QOS)
-        self._tf = node.create_publisher(TFMessage, "/tf", 10)
+        self._tf = node.create_publisher(TFMessage, "/tf", TICK_QOS)
         self._tf_static = node.create_publisher(TFMessage, "/tf_static", LATCHED)
         self._description = node.create_publisher(String, "robot_description", LATCHED)
         self._terrain = node.create_publisher(HeightField, "terrain", LATCHED)
@@ -63,9 +63,9 @@ class Outputs:
         self._odom_message = Odometry(child_frame_id=self._prefix + TRUNK)
         self._odom_message.header.frame_id = self._prefix + WORLD
         self._tree = BodyTree(model, self._prefix)
-        urdf = robot.urdf.read_text(encoding="utf-8")
-        self._description.publish(String(data=urdf))
-        self._tf_static.publish(TFMessage(transforms=fixed_joints(urdf, self._prefix)))
+        urdf = read_urdf(robot)
+        self._description.publish(String(data=urdf.text))
+        self._tf_static.publish(TFMessage(transforms=fixed_joints(urdf.fixed, self._prefix)))
 
     def change_model(self, model: mujoco.MjModel) -> None:
         """The plant was rebuilt, on another terrain."""
@@ -162,28 +162,16 @@ class BodyTree:
         return self._message
 
 
-def fixed_joints(urdf: str, prefix: str) -> list[TransformStamped]:
-    """Frames of a URDF's fixed joints, which no joint state moves."""
+def fixed_joints(joints: Iterable[FixedJoint], prefix: str) -> list[TransformStamped]:
+    """Frames that no joint state moves."""
     found = []
-    for joint in ElementTree.fromstring(urdf).iterfind("joint[@type='fixed']"):
+    for joint in joints:
         item = TransformStamped()
-        item.header.frame_id = prefix + _attribute(joint, "parent", "link")
-        item.child_frame_id = prefix + _attribute(joint, "child", "link")
-        origin = joint.find("origin")
-        given = {} if origin is None else origin.attrib
-        _set_vector(item.transform.translation, _triple(given.get("xyz")))
-        _set_quaternion(item.transform.rotation, quat_from_rpy(_triple(given.get("rpy"))))
+        item.header.frame_id, item.child_frame_id = prefix + joint.parent, prefix + joint.child
+        _set_vector(item.transform.translation, joint.xyz)
+        _set_quaternion(item.transform.rotation, quat_from_rpy(joint.rpy))
         found.append(item)
     return found
-
-
-def _attribute(element: ElementTree.Element, child: str, name: str) -> str:
-    found = element.find(child)
-    return "" if found is None else found.get(name, "")
-
-
-def _triple(text: str | None) -> list[float]:
-    return [float(part) for part in (text or "0 0 0").split()]
 
 
 def _set_vector(target: Any, values: Iterable[float]) -> None:

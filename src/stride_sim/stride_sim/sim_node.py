@@ -40,6 +40,7 @@ _FIRST_RETRY_S = 0.1
 _FARTHEST = 1000.0
 """A reset takes no pose beyond this [m, rad]."""
 
+_NOT_BEGUN = "before the first tick: the graph is not complete yet"
 _IDLE_S = 0.01
 
 
@@ -248,9 +249,11 @@ class SimNode(StrideNode[SimConfig]):
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         was, self._paused = self._paused, bool(request.data)
-        response.success, response.message = True, "paused" if self._paused else "running"
+        self._steps_asked = 0  # a pause cuts short what was asked for, and so does going on
+        state = "paused" if self._paused else "running"
+        response.success = True
+        response.message = state if self._running else f"{state} {_NOT_BEGUN}"
         if was and not self._paused:
-            self._steps_asked = 0
             self._go_on()
         return response
 
@@ -258,17 +261,24 @@ class SimNode(StrideNode[SimConfig]):
         self, request: StepSimulation.Request, response: StepSimulation.Response
     ) -> StepSimulation.Response:
         response.stamp = to_stamp(self._now_ns)
-        response.success = self._paused and self._running and request.ticks > 0
+        response.message = self._why_not_step(request.ticks)
+        response.success = not response.message
         if not response.success:
-            response.message = (
-                f"{request.ticks} ticks: expected a paused simulation, and at least 1"
-            )
             return response
         self._steps_asked, self._paused = int(request.ticks), False
         response.stamp = to_stamp(self._now_ns + int(request.ticks) * self._period_ns)
         response.message = "stepping"
         self._go_on()
         return response
+
+    def _why_not_step(self, ticks: int) -> str:
+        if ticks < 1:
+            return f"{ticks} ticks: expected at least 1"
+        if not self._running:
+            return f"{ticks} ticks {_NOT_BEGUN}"
+        if self._steps_asked:
+            return f"{ticks} ticks: {self._steps_asked} of those asked for before are to come"
+        return "" if self._paused else f"{ticks} ticks: expected a paused simulation: call pause"
 
     def _go_on(self) -> None:
         """Out of a pause: the tick in which it began may have been answered meanwhile."""

@@ -108,7 +108,7 @@ def carry_out(
     if result.figures is None:
         print(f"{command}: {result.failure or 'stopped before the first tick'}", file=sys.stderr)
         return FAILED if result.failure else 0
-    report = _report(options, result.figures)
+    report = _report(options, result.figures, result.recorded or {})
     print(json.dumps(report) if as_json else _table(report))
     if result.failure:
         return FAILED
@@ -126,7 +126,7 @@ def _options(given: Namespace) -> dict[str, Any]:
     return {**fields, "given": frozenset(fields)}
 
 
-def _report(options: Any, figures: dict[str, Any]) -> dict[str, Any]:
+def _report(options: Any, figures: dict[str, Any], recorded: dict[str, int]) -> dict[str, Any]:
     """What ran, and how it went; what the plant says of itself is so, whoever told it."""
     return {
         "robot": options.robot,
@@ -138,6 +138,8 @@ def _report(options: Any, figures: dict[str, Any]) -> dict[str, Any]:
         "rate_hz": options.rate,
         **figures,
         "bag": options.record or None,
+        "bag_messages": recorded.get("messages"),
+        "bag_lost": recorded.get("lost"),
     }
 
 
