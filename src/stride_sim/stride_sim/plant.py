@@ -138,9 +138,8 @@ class Plant:
         if len(made) > 1:
             choose_grounds(self._batch, made, np.arange(n), choice)
         delays = config.action_delay_ticks, config.sensor_delay_ticks
-        self._domain = Randomisation(
-            config.randomisation, spec, self.index, self._batch, delays
-        )
+        self._domain = Randomisation(config.randomisation, spec, self.index, self._batch, delays)
+        self._weight = float(self.model.body_mass.sum() * -self.model.opt.gravity[2])
         self._pushes = Pushes(config.randomisation, n, self.period)
         self._motors_off = self._batch.expand("opt.disableactuator")
         bind = self._batch.bind
@@ -158,6 +157,26 @@ class Plant:
         self._play = np.zeros((n, joints))
         self._half_backlash = 0.5 * self._domain.backlash
         self.diverged = np.zeros(n, bool)
+
+    @property
+    def domain(self) -> FloatArray:
+        """What was drawn for each robot, (N, ...) within ±1 of the middle; see `Randomisation`."""
+        return self._domain.summary
+
+    @property
+    def velocity(self) -> FloatArray:
+        """(N, 3) of the trunk's origin in the world [m/s]."""
+        return self._qvel[:, :3].copy()
+
+    @property
+    def pushed(self) -> FloatArray:
+        """(N, 2) horizontal force of the push in the tick that ended, in the world [N]."""
+        return self._pushed
+
+    @property
+    def weight(self) -> float:
+        """Of the robot as its model has it, without payload [N]."""
+        return self._weight
 
     @property
     def period(self) -> float:
@@ -215,7 +234,7 @@ class Plant:
     def truth(self) -> Truth:
         """A snapshot of the state at this tick's stamp."""
         at, qpos, qvel = self.index, self._qpos, self._qvel
-        sites = self._sites
+        sites, joints, exact = self._sites, len(self.spec.joints), self._exact.copy()
         return Truth(
             position=qpos[:, :3].copy(),
             quaternion=quat_from_mujoco(qpos[:, 3:7]),
@@ -225,6 +244,9 @@ class Plant:
             feet_world=sites.take(at.foot_site, axis=1),
             tips_world=sites.take(at.tip_site, axis=1),
             passive=qpos.take(at.passive_qpos, axis=1),
+            joint_position=exact[:, :joints],
+            joint_velocity=exact[:, joints : 2 * joints],
+            effort=exact[:, -joints:],
             foot_radius=at.foot_radius,
             grounds=self.grounds,
             choice=self.choice.copy(),
@@ -277,8 +299,9 @@ class Plant:
         """Let robots stand on the ground, at rest, motors holding the stance.
 
         Args:
-            seed: of noise, randomisation and pushes. One number makes robot i draw from (seed, i); a sequence,
-                one for each robot of `ids`, makes it draw from (its number, 0), as if alone.
+            seed: of noise, randomisation and pushes. One number makes robot i draw from (seed, i);
+                a sequence, one for each robot of `ids`, makes it draw from (its number, 0), as if
+                alone.
             pose: x, y [m], yaw [rad]: (3,) for all, or (n, 3); None is the origin.
             ids: (n,) indices of the robots, or (N,) bool; None is all.
             ground: (n,) or one for all: the terrain that each is put on, an index of `kinds`; None
@@ -309,7 +332,7 @@ class Plant:
     def _choose(self, robots: Indices, ground: ArrayLike) -> None:
         wanted = np.broadcast_to(np.asarray(ground, np.intp), robots.shape)
         if wanted.min() < 0 or wanted.max() >= len(self.kinds):
-            raise SimError(f"ground {ground}: expected indices from 0 to {len(self.kinds) - 1}")
+            raise SimError(f"ground {ground!r}: expected indices from 0 to {len(self.kinds) - 1}")
         changed = self.choice[robots] != wanted
         self.choice[robots] = wanted
         if changed.any():

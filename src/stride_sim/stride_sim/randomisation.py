@@ -19,8 +19,6 @@ from stride_core.robot import RobotSpec
 
 from stride_sim.model import Indices, ModelIndex
 
-Range = tuple[float, ...]
-
 
 def _range(doc: str, unit: str = "", low: float = 0.0, high: float = 10.0) -> Any:
     return param((), doc=f"{doc}: least, most; off if empty", unit=unit, min=low, max=high)
@@ -30,20 +28,28 @@ def _range(doc: str, unit: str = "", low: float = 0.0, high: float = 10.0) -> An
 class RandomisationConfig:
     """Ranges, each drawn from uniformly at a robot's reset; the empty ones are off."""
 
-    friction: Range = _range("sliding friction of the feet", high=5.0)
-    mass: Range = _range("times each link's mass and inertia", low=0.1)
-    payload: Range = _range("share of the robot's mass that the trunk carries", high=2.0)
-    centre_of_mass: Range = _range("shift of the trunk's along each axis", "m", -0.1, 0.1)
-    strength: Range = _range("times each servo's stall torque", low=0.05)
-    stiffness: Range = _range("times each servo's stiffness", low=0.05)
-    derivative: Range = _range("times each servo's derivative gain")
-    damping: Range = _range("times each servo's back-EMF", low=0.05)
-    joint_friction: Range = _range("times each servo's dry friction")
-    backlash: Range = _range("times each servo's free play, which is left out when off")
-    noise: Range = _range("times the sensors' noise and bias", high=100.0)
-    action_delay: Range = _range("whole ticks until a command acts, instead of the plant's", "ticks")
-    sensor_delay: Range = _range("whole ticks of the sensors' age, instead of the plant's", "ticks")
-    push_force: Range = _range("horizontal force on the trunk", "N", high=1000.0)
+    friction: tuple[float, ...] = _range("sliding friction of the feet", high=5.0)
+    mass: tuple[float, ...] = _range("times each link's mass and inertia", low=0.1)
+    payload: tuple[float, ...] = _range(
+        "share of the robot's mass that the trunk carries", high=2.0
+    )
+    centre_of_mass: tuple[float, ...] = _range(
+        "shift of the trunk's along each axis", "m", -0.1, 0.1
+    )
+    strength: tuple[float, ...] = _range("times each servo's stall torque", low=0.05)
+    stiffness: tuple[float, ...] = _range("times each servo's stiffness", low=0.05)
+    derivative: tuple[float, ...] = _range("times each servo's derivative gain")
+    damping: tuple[float, ...] = _range("times each servo's back-EMF", low=0.05)
+    joint_friction: tuple[float, ...] = _range("times each servo's dry friction")
+    backlash: tuple[float, ...] = _range("times each servo's free play, which is left out when off")
+    noise: tuple[float, ...] = _range("times the sensors' noise and bias", high=100.0)
+    action_delay: tuple[float, ...] = _range(
+        "whole ticks until a command acts, instead of the plant's", "ticks"
+    )
+    sensor_delay: tuple[float, ...] = _range(
+        "whole ticks of the sensors' age, instead of the plant's", "ticks"
+    )
+    push_force: tuple[float, ...] = _range("horizontal force on the trunk", "N", high=1000.0)
     push_interval: tuple[float, float] = param(
         (3.0, 6.0), doc="from one push to the next: least, most", unit="s", min=0.05, max=1000.0
     )
@@ -52,7 +58,9 @@ class RandomisationConfig:
     def __post_init__(self) -> None:
         """Check what spans fields."""
         for name, value in vars(self).items():
-            if isinstance(value, tuple) and (len(value) not in (0, 2) or list(value) != sorted(value)):
+            if isinstance(value, tuple) and (
+                len(value) not in (0, 2) or list(value) != sorted(value)
+            ):
                 raise ValueError(f"{name}: {list(value)}: expected least and most, or nothing")
         for name in ("action_delay", "sensor_delay"):
             if any(value != int(value) for value in getattr(self, name)):
@@ -87,6 +95,7 @@ class Randomisation:
         backlash: ``(N, joints)`` whole free play [rad].
         noise: ``(N, 1)`` times the noise.
         action_delay, sensor_delay: ``(N,)`` [ticks].
+        summary: ``(N, columns)`` the draws within ±1, those of many links or joints as their mean.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class Randomisation:
         self._sizes |= {"mass": model.nbody, "centre_of_mass": 3}
         self._sizes |= dict.fromkeys(_OF_JOINT, joints)
         self._drawn = np.full((n, sum(self._sizes.values())), 0.5)
+        self.summary = np.zeros((n, sum(size if size <= 3 else 1 for size in self._sizes.values())))
         self._total_mass = float(model.body_mass.sum())
         self._play = spec.servo.backlash
         self.backlash = np.zeros((n, joints))
@@ -115,9 +125,7 @@ class Randomisation:
         if config.changes_model:
             self._rows = {name: batch.expand(name) for name in _FIELDS}
             shape = (n, joints)
-            self.servos = Servos(
-                *(np.full(shape, value) for value in vars(self.servos).values())
-            )
+            self.servos = Servos(*(np.full(shape, value) for value in vars(self.servos).values()))
             self._servo = servo
 
     @property
@@ -145,7 +153,17 @@ class Randomisation:
         for robot in range(len(state)):
             self._apply(robot)
 
+    def _summarise(self, robot: int) -> None:
+        start, column = 0, 0
+        for name, size in self._sizes.items():
+            on = bool(getattr(self.config, name))
+            drawn = on * (2.0 * self._drawn[robot, start : start + size] - 1.0)
+            few = drawn if size <= 3 else [drawn.mean()]
+            self.summary[robot, column : column + len(few)] = few
+            start, column = start + size, column + len(few)
+
     def _apply(self, robot: int) -> None:
+        self._summarise(robot)
         values = self._values(self._drawn[robot])
         if "noise" in values:
             self.noise[robot] = values["noise"]
@@ -178,7 +196,7 @@ class Randomisation:
         return found
 
     def _write_body(self, robot: int, values: dict[str, FloatArray]) -> None:
-        """Masses, the trunk's payload (at its centre of mass, where it scales inertia), friction."""
+        """Masses, the trunk's payload (at its centre: it scales the inertia), friction."""
         model, rows, base = self._batch.model, self._rows, self._index.base
         times = np.array(values.get("mass", np.ones(model.nbody)))
         if "payload" in values:
@@ -263,7 +281,7 @@ class Pushes:
         over = self.age >= self._ends
         if over.any():
             for robot in np.flatnonzero(over):
-                self._next(robot)
+                self._next(int(robot))
         applied[:] = self._force * (self.age >= self._begins)[:, None]
         self.age += 1
 

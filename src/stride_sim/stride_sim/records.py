@@ -96,6 +96,8 @@ class Truth:
         foot_force: (N, legs) normal force of the ground [N].
         feet_world, tips_world: (N, legs, 3) [m] the two ends that a leg's closed loop ties.
         passive: (N, passive joints) [rad], leg-major.
+        joint_position, joint_velocity, effort: (N, joints) [rad], [rad/s], [N·m], as `Sensors` has
+            them but without its errors.
         foot_radius: [m].
         grounds: what there is to walk on.
         choice: (N,) which of them each robot walks on.
@@ -109,6 +111,9 @@ class Truth:
     feet_world: FloatArray
     tips_world: FloatArray
     passive: FloatArray
+    joint_position: FloatArray
+    joint_velocity: FloatArray
+    effort: FloatArray
     foot_radius: float
     grounds: GroundPool = field(repr=False)
     choice: Indices = field(repr=False)
