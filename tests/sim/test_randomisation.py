@@ -32,7 +32,7 @@ def _walk(plant: Plant, ticks: int) -> FloatArray:
         plant.command(plant.spec.home + 0.2 * np.sin(0.7 * tick + np.arange(len(plant.spec.home))))
         plant.step()
         truth, sensors = plant.truth(), plant.sensors()
-        parts = [truth.position, truth.quaternion, truth.effort, truth.foot_force, truth.height[:, None],
+        parts = [truth.position, truth.effort, truth.foot_force, truth.height[:, None],
                  sensors.position, sensors.gyro, plant.pushed, plant.domain]  # fmt: skip
         seen.append(np.concatenate(parts, axis=1))
     return np.stack(seen)
