@@ -20,7 +20,7 @@ from stride_core.action import ActionLayout
 from stride_core.arrays import BoolArray, FloatArray
 from stride_core.attitude import ImuMount
 from stride_core.control import Control, Sensed, load_controller
-from stride_core.frames import gravity_in_body
+from stride_core.frames import up_in_body
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from stride_core.observation import Observation, Observed
 from stride_core.robot import load_robot
@@ -215,7 +215,7 @@ class Environment:
         planar = np.stack(
             [cos * world[:, 0] + sin * world[:, 1], cos * world[:, 1] - sin * world[:, 0]], -1
         )
-        gravity = gravity_in_body(truth.quaternion)
+        gravity = -up_in_body(truth.quaternion)
         turning = -(gravity * truth.angular_velocity).sum(-1)  # about the vertical
         period = self.plant.period
         share = period / AVERAGE
