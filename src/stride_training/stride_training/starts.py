@@ -82,8 +82,14 @@ class Starts:
         self._until = np.zeros(robots, np.int64)
         self._error, self._ticks = np.zeros(robots), np.zeros(robots)
         self._fell = np.zeros(robots, bool)
-        draws = [np.random.default_rng((seed, first + r, 0)).random() for r in range(robots)]
-        self.progress = begin(task.curriculum, task.ground.levels, np.array(draws))
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Let the next episodes be the first ones of a seed; the curriculum begins anew."""
+        self._seed, robots = seed, range(len(self.episode))
+        self.episode[:], self._ticks[:] = 0, 0.0
+        draws = [np.random.default_rng((seed, self._first + r, 0)).random() for r in robots]
+        self.progress = begin(self._task.curriculum, self._task.ground.levels, np.array(draws))
 
     def begin(self, robots: Indices) -> Start:
         """Draw new episodes of some robots, after judging those that end."""
