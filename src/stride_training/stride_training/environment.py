@@ -28,9 +28,10 @@ from stride_sim.plant import Plant
 from stride_sim.records import Truth
 from stride_sim.rollout import read
 
+from stride_core import heading
 from stride_training.places import params_files
 from stride_training.privileged import Privileged
-from stride_training.records import Indices, copied, put, take
+from stride_training.records import Indices, copied, put
 from stride_training.rewards import AVERAGE, Moment, Reward
 from stride_training.starts import Starts, pool
 from stride_training.task import Task
@@ -123,10 +124,12 @@ class Environment:
         self._action = np.zeros((n, actions))
         self._velocity, self._turn = np.zeros((n, 2)), np.zeros(n)
         self._heading, self._feet = np.zeros(n), np.zeros((n, len(spec.legs), 3))
-        self._inputs = self._inputs_of(np.zeros((n, 3)))
+        self._hold = heading.initial((n,))
+        self._told = np.zeros((n, 3))
+        self._inputs = self._inputs_of(self._told)
         self._state = self.controller.initial(self._inputs)
         self._state, self._nominal = self.controller.plan(self._state, self._inputs, 0.0)
-        self._sensed = self._read()
+        self._sensed, _ = self._read()
 
     # --- starting ---------------------------------------------------------------------------------
 
@@ -145,8 +148,10 @@ class Environment:
         self._velocity[robots], self._turn[robots] = 0.0, 0.0
         self._heading[robots] = start.pose[:, 2]
         self._feet[robots] = truth.feet_world[robots]
-        self._inputs = self._inputs_of(self.starts.command)
-        inputs = take(self._inputs, robots)
+        fresh_told = self.starts.command[robots]
+        self._hold = put(self._hold, robots, heading.initial((len(robots),)))
+        self._told = put(self._told, robots, fresh_told)
+        inputs = self._inputs_of(fresh_told)
         fresh = self.controller.initial(inputs)
         moving = ~np.isnan(start.phase)
         fresh = fresh._replace(
@@ -155,18 +160,21 @@ class Environment:
         fresh, nominal = self.controller.plan(fresh, inputs, 0.0)
         self._state = put(self._state, robots, fresh)
         self._nominal = put(self._nominal, robots, nominal)
-        self._sensed = self._read()
+        self._sensed, _ = self._read()
         return self._observe(truth)[robots]
 
     def _inputs_of(self, command: FloatArray) -> GaitInputs:
         n = len(command)
         return GaitInputs(
-            command=np.zeros((n, 3)) if self.task.without_gait else command,
+            command=self._asked(command),
             shape=np.tile(self._shape, (n, 1)),
             pattern=np.full(n, self._pattern),
             upright=np.ones(n, bool),
             rates=np.zeros((n, len(self._shape))) if self.task.action.modulation else None,
         )
+
+    def _asked(self, command: FloatArray) -> FloatArray:
+        return np.zeros_like(command) if self.task.without_gait else command
 
     # --- stepping ---------------------------------------------------------------------------------
 
@@ -182,12 +190,15 @@ class Environment:
         self.plant.command(control.decision.command, control.decision.powered)
         self.plant.step()
         self.age += 1
-        if self.starts.resample(self.age):
-            self._inputs = self._inputs_of(self.starts.command)
-        inputs = self._inputs._replace(rates=act.rates)
+        self.starts.resample(self.age)
+        self._sensed, yaw = self._read()
+        period = self.plant.period
+        self._hold, self._told = heading.hold(
+            self.task.heading, self._hold, self.starts.command, yaw, period
+        )
+        inputs = self._inputs._replace(command=self._asked(self._told), rates=act.rates)
         swing = self._nominal.swing
-        self._state, self._nominal = self.controller.plan(state, inputs, self.plant.period)
-        self._sensed = self._read()
+        self._state, self._nominal = self.controller.plan(state, inputs, period)
         truth = self.plant.truth()
         moment = self.moment = self._moment(truth, action, swing)
         terms = self.reward(moment)
@@ -204,13 +215,15 @@ class Environment:
             control=control,
         )
 
-    def _read(self) -> Sensed:
-        return read(self._mount, self.plant.sensors(), self.plant.time)
+    def _read(self) -> tuple[Sensed, FloatArray]:
+        """What the robots know of themselves, and their yaw."""
+        sensors = self.plant.sensors()
+        sensed = read(self._mount, sensors, self.plant.time)
+        return sensed, heading.yaw_of(sensors.quaternion)
 
     def _moment(self, truth: Truth, action: FloatArray, swing: BoolArray) -> Moment:
-        x, y, z, w = truth.quaternion.T
         world = self.plant.velocity
-        yaw = np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+        yaw = heading.yaw_of(truth.quaternion)
         cos, sin = np.cos(yaw), np.sin(yaw)
         planar = np.stack(
             [cos * world[:, 0] + sin * world[:, 1], cos * world[:, 1] - sin * world[:, 0]], -1
@@ -221,8 +234,7 @@ class Environment:
         share = period / AVERAGE
         self._velocity = self._velocity + share * (planar - self._velocity)
         self._turn = self._turn + share * (turning - self._turn)
-        command = self.starts.command
-        self._heading = self._heading + command[:, 2] * period
+        self._heading = self._heading + self.starts.command[:, 2] * period
         off = yaw - self._heading
         limits = self.task.episode
         fell = (
@@ -236,7 +248,7 @@ class Environment:
             turn=self._turn,
             planar=planar,
             vertical=world[:, 2],
-            command=command,
+            command=self._told,
             gravity=gravity,
             heading=off - 2.0 * np.pi * np.round(off / (2.0 * np.pi)),
             stance_height=self._stance_height,
@@ -253,7 +265,7 @@ class Environment:
     def _observe(self, truth: Truth) -> Observations:
         nominal = self._nominal
         if self.task.without_gait:
-            nominal = nominal._replace(asked=self.starts.command)
+            nominal = nominal._replace(asked=self._told)
         parts = [self.observation.build(Observed(self._sensed, nominal, self._action))]
         parts += self.privileged.build(truth)
         made = np.empty((self.robots, self.size), np.float32)
@@ -285,7 +297,8 @@ _STATE = (
     "_turn",
     "_heading",
     "_feet",
-    "_inputs",
+    "_hold",
+    "_told",
     "_state",
     "_nominal",
     "_sensed",

@@ -35,9 +35,9 @@ class Moment:
         turn: ``(N,)`` about the vertical, likewise [rad/s].
         planar: ``(N, 2)`` forward and left at this moment [m/s].
         vertical: ``(N,)`` [m/s].
-        command: ``(N, 3)`` what was asked for [m/s, m/s, rad/s].
+        command: ``(N, 3)`` what was asked for, with what holds the heading [m/s, m/s, rad/s].
         gravity: ``(N, 3)`` unit vector in the trunk's frame.
-        heading: ``(N,)`` error of the yaw against the integrated command [rad].
+        heading: ``(N,)`` error of the yaw against the integrated command itself [rad].
         stance_height: of the trunk over level ground [m].
         action, last: ``(N, actions)`` within ±1, of this tick and the one before.
         limits: lower and upper of the joints, ``(joints,)`` [rad].

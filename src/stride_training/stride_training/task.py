@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 from stride_core.action import ActionConfig
 from stride_core.config import ConfigError, from_mapping, param
+from stride_core.heading import HeadingConfig
 from stride_core.observation import DEPLOYABLE
 from stride_core.yaml_file import read_yaml
 from stride_sim.records import PlantConfig
@@ -162,6 +163,7 @@ class Task:
     )
     action: ActionConfig = field(default_factory=ActionConfig)
     without_gait: bool = param(False, doc="ablation: the residual acts on feet that stand still")
+    heading: HeadingConfig = field(default_factory=HeadingConfig)
     episode: Episode = field(default_factory=Episode)
     commands: Commands = field(default_factory=Commands)
     ground: Ground = field(default_factory=Ground)
