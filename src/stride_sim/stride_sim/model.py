@@ -125,18 +125,20 @@ def _add_grounds(mjcf: mujoco.MjSpec, spec: RobotSpec, grounds: Sequence[Heightf
 
 
 def choose_grounds(
-    batch: mujoco.batch.Batch, grounds: Sequence[Heightfield], choice: Indices
+    batch: mujoco.batch.Batch, grounds: Sequence[Heightfield], robots: Indices, choice: Indices
 ) -> None:
-    """Let robot i of a batch, whose model was built on `grounds`, walk on `grounds[choice[i]]`.
+    """Let robots (n,) of a batch, whose model was built on `grounds`, walk on `grounds[choice]`.
 
     A heightfield's data cannot differ between the simulations of a batch; which heightfield a geom
     shows can.
     """
     model = batch.model
+    if not any(not ground.is_flat for ground in grounds):
+        return
     plane, terrain = model.geom(GROUND).id, model.geom(TERRAIN).id
     position, size = batch.expand("geom_pos"), batch.expand("geom_size")
     shown = batch.expand("geom_dataid")
-    for robot, k in enumerate(choice):
+    for robot, k in zip(robots, choice, strict=True):
         ground = grounds[k]
         position[robot, plane, 2] = ground.outside
         position[robot, terrain, 2] = BURIED if ground.is_flat else 0.0
@@ -144,7 +146,7 @@ def choose_grounds(
             field = model.hfield(f"{TERRAIN}{k}")
             shown[robot, terrain] = field.id
             size[robot, terrain] = field.size[:3]
-    batch.set_const()  # bounding boxes follow
+    batch.set_const(np.sort(robots))  # bounding boxes follow
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class ModelIndex:
     foot_site: Indices  # (legs,)
     tip_site: Indices  # (legs,) where the leg's loop closes on the foot; the foot if it has none
     foot_radius: float
+    foot_geom: Indices  # (legs,)
     imu: int  # site
     touch: Indices  # (legs,) of sensordata
     joint_columns: Indices  # (2 joints,) of a row of integration state: positions, velocities
@@ -189,6 +192,7 @@ def index_model(model: mujoco.MjModel, spec: RobotSpec) -> ModelIndex:
             foot_site=np.array([model.site(f"{leg}_foot").id for leg in spec.legs], np.intp),
             tip_site=np.array([model.site(tip).id for tip in tips], np.intp),
             foot_radius=float(model.geom(f"{spec.legs[0]}_foot").size[0]),
+            foot_geom=np.array([model.geom(f"{leg}_foot").id for leg in spec.legs], np.intp),
             imu=model.site("imu").id,
             touch=np.array([model.sensor(f"{leg}_touch").adr[0] for leg in spec.legs], np.intp),
             joint_columns=np.concatenate([qpos + time, dof + time + model.nq]),

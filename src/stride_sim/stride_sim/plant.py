@@ -7,7 +7,6 @@ robot i of many is bit for bit the robot that runs alone with the same seed.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +21,21 @@ from stride_core.robot import RobotSpec
 
 from stride_sim.errors import SimError
 from stride_sim.model import Indices, build_model, choose_grounds, index_model
+from stride_sim.randomisation import Pushes, Randomisation, RandomisationConfig, Ring
 from stride_sim.records import NoiseConfig, PlantConfig, Sensors, Truth
 from stride_sim.sensing import Sensing
 from stride_sim.spawn import stand
-from stride_sim.terrain import Heightfield, TerrainConfig, generate
+from stride_sim.terrain import GroundPool, Heightfield, TerrainConfig, generate
 
-__all__ = ["NoiseConfig", "Plant", "PlantConfig", "PlantState", "Sensors", "Truth"]
+__all__ = [
+    "NoiseConfig",
+    "Plant",
+    "PlantConfig",
+    "PlantState",
+    "RandomisationConfig",
+    "Sensors",
+    "Truth",
+]
 
 _NOW = int(mujoco.mjtStage.mjSTAGE_ACC)
 _NOTHING = int(mujoco.mjtStage.mjSTAGE_NONE)
@@ -42,7 +50,11 @@ class PlantState:
     rows: FloatArray
     warnings: Any
     diverged: BoolArray
-    commands: tuple[tuple[FloatArray, BoolArray], ...]
+    choice: Indices
+    randomisation: FloatArray
+    pushes: Any
+    commands: Any
+    backlash: FloatArray
     sensing: Any
 
 
@@ -54,7 +66,8 @@ class Plant:
     Attributes:
         spec, config, robots: as given.
         model: MuJoCo's, which all robots share (`robot_model` has one robot's own).
-        grounds: the heights of each robot's terrain, N of them, or one for all.
+        grounds: the terrains that robots can be put on, those of `pool` last.
+        choice: (N,) which of them each robot walks on.
         index: addresses of named things in the model.
         tick: ticks stepped since construction; `reset` leaves it alone.
         diverged: (N,) robots whose simulation broke down (NaN, overflow); they stay at their home
@@ -68,6 +81,7 @@ class Plant:
         terrain: TerrainConfig | Sequence[TerrainConfig] | None = None,
         robots: int = 1,
         threads: int = 0,
+        pool: Sequence[TerrainConfig] = (),
     ) -> None:
         """Build N robots, standing at the origin with seed 0.
 
@@ -78,6 +92,7 @@ class Plant:
             robots: N.
             threads: of the physics; 0: one for each processor, at most N. Results do not depend
                 on it.
+            pool: further terrains, which `reset` can put robots on.
 
         Raises:
             SimError: a ValueError; one line.
@@ -87,9 +102,13 @@ class Plant:
         self.spec, self.config, self.robots = spec, config or PlantConfig(), robots
         self._threads = min(threads or os.cpu_count() or 1, robots)
         self.tick = 0
-        self.set_terrain(terrain or TerrainConfig())
+        self.set_terrain(terrain or TerrainConfig(), pool)
 
-    def set_terrain(self, terrain: TerrainConfig | Sequence[TerrainConfig]) -> None:
+    def set_terrain(
+        self,
+        terrain: TerrainConfig | Sequence[TerrainConfig],
+        pool: Sequence[TerrainConfig] = (),
+    ) -> None:
         """Put the robots on another terrain, and reset them with seed 0; the tick goes on.
 
         Raises:
@@ -99,22 +118,29 @@ class Plant:
         if len(wanted) not in (1, self.robots):
             raise SimError(f"{len(wanted)} terrains: expected one, or {self.robots}, one a robot")
         kinds: list[TerrainConfig] = []
-        kinds.extend(kind for kind in wanted if kind not in kinds)
+        for kind in (*wanted, *pool):
+            if kind not in kinds:
+                kinds.append(kind)
         made = [generate(kind) for kind in kinds]
         choice = np.array([kinds.index(kind) for kind in wanted], np.intp)
-        self._build(made, choice)
+        self.kinds = tuple(kinds)
+        self._build(made, choice if len(choice) > 1 else np.repeat(choice, self.robots))
         self.reset()
 
     def _build(self, made: Sequence[Heightfield], choice: Indices) -> None:
         config, spec, n = self.config, self.spec, self.robots
         joints = len(spec.joints)
-        self.grounds: tuple[Heightfield, ...] = tuple(made[k] for k in choice)
+        self.grounds, self.choice = GroundPool(made), choice
         self.model = build_model(spec, made, config.timestep, config.foot_friction)
         self.index = index_model(self.model, spec)
         # One MjData a robot: its next step goes on from what the last one left computed.
         self._batch = mujoco.batch.Batch(self.model, n, self._threads, persistent=True)
         if len(made) > 1:
-            choose_grounds(self._batch, made, choice)
+            choose_grounds(self._batch, made, np.arange(n), choice)
+        delays = config.action_delay_ticks, config.sensor_delay_ticks
+        self._domain = Randomisation(config.randomisation, spec, self.index, self._batch, delays)
+        self._weight = float(self.model.body_mass.sum() * -self.model.opt.gravity[2])
+        self._pushes = Pushes(config.randomisation, n, self.period)
         self._motors_off = self._batch.expand("opt.disableactuator")
         bind = self._batch.bind
         self._qpos, self._qvel, self._ctrl = bind("qpos"), bind("qvel"), bind("ctrl")
@@ -124,12 +150,33 @@ class Plant:
         self._warning = self._batch.warning
         self._scratch = mujoco.MjData(self.model)
         self._exact = np.zeros((n, 3 * joints + 10))
-        self._sensing = Sensing(config.noise, joints, n, config.sensor_delay_ticks)
-        self._commands: deque[tuple[FloatArray, BoolArray]] = deque(
-            [(np.zeros((n, joints)), np.ones(n, bool))] * (config.action_delay_ticks + 1),
-            config.action_delay_ticks + 1,
-        )
+        self._sensing = Sensing(config.noise, joints, n, self._domain.most_sensor_delay)
+        # joint targets, and in the last column 1 for motors on
+        self._commands = Ring(self._domain.most_action_delay + 1, np.ones((n, joints + 1)))
+        self._pushed = bind("xfrc_applied")[:, self.index.base, :2]
+        self._play = np.zeros((n, joints))
+        self._half_backlash = 0.5 * self._domain.backlash
         self.diverged = np.zeros(n, bool)
+
+    @property
+    def domain(self) -> FloatArray:
+        """What was drawn for each robot, (N, ...) within ±1 of the middle; see `Randomisation`."""
+        return self._domain.summary
+
+    @property
+    def velocity(self) -> FloatArray:
+        """(N, 3) of the trunk's origin in the world [m/s]."""
+        return self._qvel[:, :3].copy()
+
+    @property
+    def pushed(self) -> FloatArray:
+        """(N, 2) horizontal force of the push in the tick that ended, in the world [N]."""
+        return self._pushed
+
+    @property
+    def weight(self) -> float:
+        """Of the robot as its model has it, without payload [N]."""
+        return self._weight
 
     @property
     def period(self) -> float:
@@ -157,13 +204,15 @@ class Plant:
         on = np.isfinite(targets).all(-1) & np.asarray(active, bool)
         if not on.all():
             targets[~on] = 0.0
-        self._commands[-1] = (targets, on)
+        newest = self._commands.newest
+        newest[:, :-1], newest[:, -1] = targets, on
 
     def step(self) -> None:
         """Advance every robot by one tick; those that diverged stay where they are."""
-        targets, active = self._commands[0]
-        self._ctrl[:, self.index.actuator] = targets
-        self._motors_off[:] = ~active  # as a number, the group's bit
+        command = self._commands.read(self._domain.action_delay)
+        self._ctrl[:, self.index.actuator] = self._through_backlash(command[:, :-1])
+        self._motors_off[:] = command[:, -1] == 0.0  # as a number, the group's bit
+        self._pushes.step(self._pushed)
         ids = np.flatnonzero(~self.diverged) if np.count_nonzero(self.diverged) else None
         try:
             self._batch.step(ids, self.config.substeps, _NOW)
@@ -171,19 +220,21 @@ class Plant:
             self._break_down(error.ids)
         if np.count_nonzero(self._warning):
             self._break_down(np.flatnonzero(self._warning.any((1, 2))))
-        self._commands.append(self._commands[-1])
+        newest = self._commands.newest
+        self._commands.advance()
+        self._commands.newest[:] = newest
         self.tick += 1
         self._measure()
         self._sensing.update(self._exact)
 
     def sensors(self) -> Sensors:
         """What the sensors say at this tick's stamp; the same however often it is asked."""
-        return self._sensing.read()
+        return self._sensing.read(self._domain.sensor_delay)
 
     def truth(self) -> Truth:
         """A snapshot of the state at this tick's stamp."""
         at, qpos, qvel = self.index, self._qpos, self._qvel
-        sites = self._sites
+        sites, joints, exact = self._sites, len(self.spec.joints), self._exact.copy()
         return Truth(
             position=qpos[:, :3].copy(),
             quaternion=quat_from_mujoco(qpos[:, 3:7]),
@@ -193,13 +244,29 @@ class Plant:
             feet_world=sites.take(at.foot_site, axis=1),
             tips_world=sites.take(at.tip_site, axis=1),
             passive=qpos.take(at.passive_qpos, axis=1),
+            joint_position=exact[:, :joints],
+            joint_velocity=exact[:, joints : 2 * joints],
+            effort=exact[:, -joints:],
             foot_radius=at.foot_radius,
             grounds=self.grounds,
+            choice=self.choice.copy(),
         )
+
+    def _through_backlash(self, targets: FloatArray) -> FloatArray:
+        """What the servos drive their joints to, (N, joints): play follows its input loosely.
+
+        The gear drives the joint at one flank or the other; reversing costs the whole free play.
+        That a joint rattles freely between them is not modelled, and the play moves by ticks.
+        """
+        if not self.config.randomisation.backlash:
+            return targets
+        half = self._half_backlash
+        np.clip(self._play, targets - half, targets + half, out=self._play)
+        return self._play
 
     def _measure(self) -> None:
         """Write the exact sensor values of the present state; see `Sensing` for the order."""
-        servo, row, j = self.spec.servo, self._exact, len(self.spec.joints)
+        servo, row, j = self._domain.servos, self._exact, len(self.spec.joints)
         joints, imu = row[:, : 2 * j], row[:, 2 * j : 2 * j + 10]
         joints[...] = self._batch.state.take(self.index.joint_columns, axis=1)
         imu[...] = self._sensordata.take(self.index.imu_columns, axis=1)
@@ -227,28 +294,49 @@ class Plant:
         seed: int | Sequence[int] = 0,
         pose: ArrayLike | None = None,
         ids: ArrayLike | None = None,
+        ground: ArrayLike | None = None,
     ) -> None:
         """Let robots stand on the ground, at rest, motors holding the stance.
 
         Args:
-            seed: of the sensors' noise. One number makes robot i draw from (seed, i); a sequence,
-                one for each robot of `ids`, makes it draw from (its number, 0), as if alone.
+            seed: of noise, randomisation and pushes. One number makes robot i draw from (seed, i);
+                a sequence, one for each robot of `ids`, makes it draw from (its number, 0), as if
+                alone.
             pose: x, y [m], yaw [rad]: (3,) for all, or (n, 3); None is the origin.
             ids: (n,) indices of the robots, or (N,) bool; None is all.
+            ground: (n,) or one for all: the terrain that each is put on, an index of `kinds`; None
+                leaves them where they are.
 
         Raises:
             SimError: the shape or the value of an argument; one line.
         """
         robots = self._which(ids)
         poses = _poses(pose, len(robots))
-        random = _generators(seed, robots)
+        seeds = _seeds(seed, robots)
         if not len(robots):
             return
+        if ground is not None:
+            self._choose(robots, ground)
         self._batch.reset(np.sort(robots), stage=_NOTHING)
         self.diverged[robots] = False
+        for robot, own in zip(robots, seeds, strict=True):
+            draws = np.random.default_rng((*own, 1))
+            self._domain.draw(robot, draws)
+            self._pushes.reset(robot, draws)
+        self._half_backlash = 0.5 * self._domain.backlash
         self._place(robots, poses)
         self._measure()
-        self._sensing.reset(self._exact, robots, random)
+        random = [np.random.default_rng(own) for own in seeds]
+        self._sensing.reset(self._exact, robots, random, self._domain.noise)
+
+    def _choose(self, robots: Indices, ground: ArrayLike) -> None:
+        wanted = np.broadcast_to(np.asarray(ground, np.intp), robots.shape)
+        if wanted.min() < 0 or wanted.max() >= len(self.kinds):
+            raise SimError(f"ground {ground!r}: expected indices from 0 to {len(self.kinds) - 1}")
+        changed = self.choice[robots] != wanted
+        self.choice[robots] = wanted
+        if changed.any():
+            choose_grounds(self._batch, self.grounds.grounds, robots[changed], wanted[changed])
 
     def _which(self, ids: ArrayLike | None) -> Indices:
         if ids is None:
@@ -275,8 +363,8 @@ class Plant:
             row[at.passive_qpos] = spec.kinematics.passive(spec.legs_of(stance.joints)).ravel()
             self._ctrl[robot, at.actuator] = stance.joints
             self._motors_off[robot] = 0
-            for targets, active in self._commands:
-                targets[robot], active[robot] = stance.joints, True
+            self._commands.fill(robot, np.append(stance.joints, 1.0))
+            self._play[robot] = stance.joints
         self._batch.forward(np.sort(robots), _NOW)
         for robot in robots:
             if not self.ground_of(robot).is_flat:
@@ -294,13 +382,16 @@ class Plant:
 
     def state(self) -> PlantState:
         """The present moment, complete."""
-        commands = tuple((targets.copy(), active.copy()) for targets, active in self._commands)
         return PlantState(
             self.tick,
             self._batch.state.copy(),
             self._warning.copy(),
             self.diverged.copy(),
-            commands,
+            self.choice.copy(),
+            self._domain.state(),
+            self._pushes.state(),
+            self._commands.state(),
+            self._play.copy(),
             self._sensing.state(),
         )
 
@@ -310,7 +401,12 @@ class Plant:
         self._batch.state[:] = state.rows
         self._warning[:] = state.warnings
         self.diverged[:] = state.diverged
-        self._commands.extend((targets.copy(), on.copy()) for targets, on in state.commands)
+        self._choose(np.arange(self.robots), state.choice)
+        self._domain.restore(state.randomisation)
+        self._half_backlash = 0.5 * self._domain.backlash
+        self._pushes.restore(state.pushes)
+        self._commands.restore(state.commands)
+        self._play[:] = state.backlash
         self._sensing.restore(state.sensing)
         self._batch.forward(stage=_NOW)
 
@@ -318,7 +414,7 @@ class Plant:
 
     def ground_of(self, robot: int = 0) -> Heightfield:
         """What one robot walks on."""
-        return self.grounds[robot if len(self.grounds) > 1 else 0]
+        return self.grounds.grounds[self.choice[robot]]
 
     def robot_model(self, robot: int = 0) -> mujoco.MjModel:
         """A copy of one robot's model, its own ground included."""
@@ -338,12 +434,12 @@ def _poses(pose: ArrayLike | None, robots: int) -> FloatArray:
     return poses
 
 
-def _generators(seed: int | Sequence[int], robots: Indices) -> list[np.random.Generator]:
+def _seeds(seed: int | Sequence[int], robots: Indices) -> list[tuple[int, int]]:
     pairs = (
-        [(seed, robot) for robot in robots]
+        [(int(seed), int(robot)) for robot in robots]
         if isinstance(seed, int | np.integer)
-        else [(one, 0) for one in seed]
+        else [(int(one), 0) for one in seed]
     )
     if len(pairs) != len(robots) or any(one < 0 for one, _ in pairs):
         raise SimError(f"seed {seed}: expected one number from 0, or {len(robots)} of them")
-    return [np.random.default_rng((int(one), int(robot))) for one, robot in pairs]
+    return pairs

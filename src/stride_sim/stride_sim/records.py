@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +10,9 @@ from stride_core.arrays import BoolArray, FloatArray
 from stride_core.config import param
 
 from stride_sim.errors import SimError
-from stride_sim.terrain import Heightfield
+from stride_sim.model import Indices
+from stride_sim.randomisation import RandomisationConfig
+from stride_sim.terrain import GroundPool
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class PlantConfig:
     sensor_delay_ticks: int = param(0, doc="age of what the sensors show", min=0, max=100)
     action_delay_ticks: int = param(0, doc="ticks until a command acts", min=0, max=100)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
+    randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
 
     def __post_init__(self) -> None:
         """Check what spans fields."""
@@ -94,8 +96,11 @@ class Truth:
         foot_force: (N, legs) normal force of the ground [N].
         feet_world, tips_world: (N, legs, 3) [m] the two ends that a leg's closed loop ties.
         passive: (N, passive joints) [rad], leg-major.
+        joint_position, joint_velocity, effort: (N, joints) [rad], [rad/s], [N·m], as `Sensors` has
+            them but without its errors.
         foot_radius: [m].
-        grounds: what each robot walks on, N of them, or one for all.
+        grounds: what there is to walk on.
+        choice: (N,) which of them each robot walks on.
     """
 
     position: FloatArray
@@ -106,8 +111,12 @@ class Truth:
     feet_world: FloatArray
     tips_world: FloatArray
     passive: FloatArray
+    joint_position: FloatArray
+    joint_velocity: FloatArray
+    effort: FloatArray
     foot_radius: float
-    grounds: Sequence[Heightfield] = field(repr=False)
+    grounds: GroundPool = field(repr=False)
+    choice: Indices = field(repr=False)
 
     @property
     def foot_contact(self) -> BoolArray:
@@ -136,10 +145,5 @@ class Truth:
         return self.position[:, 2] - self._ground(self.position[:, 0], self.position[:, 1])
 
     def _ground(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        if len(self.grounds) == 1:
-            return self.grounds[0].height_at(x, y)
-        heights = np.empty(x.shape)
-        for ground in {id(g): g for g in self.grounds}.values():
-            mine = np.array([g is ground for g in self.grounds])
-            heights[mine] = ground.height_at(x[mine], y[mine])
-        return heights
+        which = self.choice if x.ndim == 1 else np.repeat(self.choice[:, None], x.shape[1], 1)
+        return self.grounds.height_at(which, x, y)

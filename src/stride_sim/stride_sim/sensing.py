@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from stride_core.arrays import FloatArray
 
+from stride_sim.model import Indices
+from stride_sim.randomisation import Ring
 from stride_sim.records import NoiseConfig, Sensors
 
 # q ⊗ (e, 0) = Q(q) e for q = x, y, z, w: Q's entries as indices into q, and their signs.
@@ -27,7 +29,7 @@ class Sensing:
     """
 
     def __init__(self, config: NoiseConfig, joints: int, robots: int, delay: int) -> None:
-        """Take the number of joints and robots, and the delay in ticks."""
+        """Take the number of joints and robots, and the longest delay in ticks."""
         c = config
         noise = [(c.joint_position, joints), (c.joint_velocity, joints), (c.gyro, 3), (c.accel, 3)]
         bias = [(c.joint_position_bias, joints), (0.0, joints), (c.gyro_bias, 3), (c.accel_bias, 3)]
@@ -42,26 +44,37 @@ class Sensing:
         self.width = 3 * joints + 10
         self._draw = np.zeros((robots, len(self._noise)))
         self._bias = np.zeros_like(self._draw)
-        self._past = np.zeros((delay + 1, robots, self.width))  # rows by age, in a ring
-        self._newest = 0
+        self._past = Ring(delay + 1, np.zeros((robots, self.width)))
+        self._times = np.ones((robots, 1))
         self._random: list[np.random.Generator] = [np.random.default_rng(0)] * robots
 
-    def reset(self, exact: FloatArray, ids: Iterable[int], random: Iterable[Any]) -> None:
-        """Start robots `ids` anew with a generator each; `exact` (N, width) is the first row."""
+    def reset(
+        self, exact: FloatArray, ids: Iterable[int], random: Iterable[Any], times: FloatArray
+    ) -> None:
+        """Start robots `ids` anew with a generator each.
+
+        Args:
+            exact: (N, width), the first row.
+            ids: (n,) of robots.
+            random: (n,) generators.
+            times: (N, 1) what multiplies the noise and bias.
+        """
         ids = list(ids)
+        self._times[:] = times
         for robot, generator in zip(ids, random, strict=True):
             self._random[robot] = generator
             self._bias[robot] = generator.standard_normal(len(self._bias_std)) * self._bias_std
-        self._past[:, ids] = self._sense(exact, ids)[ids]
+        self._bias[ids] *= self._times[ids]
+        self._past.fill(np.array(ids, np.intp), self._sense(exact, ids)[ids])
 
     def update(self, exact: FloatArray) -> None:
         """Take the rows (N, width) of a new tick."""
-        self._newest = (self._newest + 1) % len(self._past)
-        self._past[self._newest] = self._sense(exact, range(len(exact)))
+        self._past.advance()
+        self._past.newest[:] = self._sense(exact, range(len(exact)))
 
-    def read(self) -> Sensors:
-        """Return what the sensors say now, in arrays of the caller's own."""
-        row = self._past[(self._newest + 1) % len(self._past)].copy()
+    def read(self, delay: Indices) -> Sensors:
+        """Return what the sensors say now, (N,) ticks late, in arrays of the caller's own."""
+        row = self._past.read(delay)
         j, v = self._joints, self._vector
         return Sensors(
             position=row[:, :j],
@@ -79,6 +92,7 @@ class Sensing:
         for robot in ids:
             self._random[robot].standard_normal(out=self._draw[robot])
         error = self._draw * self._noise
+        error *= self._times
         error += self._bias
         row, v = exact.copy(), self._vector
         row[:, :v] += error[:, :v]
@@ -93,12 +107,13 @@ class Sensing:
     def state(self) -> Any:
         """Everything that changes, as one object for `restore`."""
         random = [generator.bit_generator.state for generator in self._random]
-        return deepcopy((self._bias, self._past, self._newest, random))
+        return deepcopy((self._bias, self._times, self._past.state(), random))
 
     def restore(self, state: Any) -> None:
         """Go back to a `state`."""
-        bias, past, self._newest, random = deepcopy(state)
-        self._bias[:], self._past[:] = bias, past
+        bias, times, past, random = deepcopy(state)
+        self._bias[:], self._times[:] = bias, times
+        self._past.restore(past)
         for robot, bits in enumerate(random):
             self._random[robot] = np.random.default_rng()
             self._random[robot].bit_generator.state = bits

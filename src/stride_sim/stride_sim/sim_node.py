@@ -72,7 +72,7 @@ class SimNode(StrideNode[SimConfig]):
         self._began = monotonic()
 
         self.outputs = Outputs(self, self.robot, self.plant.model)
-        self.outputs.publish_terrain(self.plant.grounds[0], 0)
+        self.outputs.publish_terrain(self.plant.ground_of(), 0)
         self._onlookers = Onlookers(self, config, self.plant)
         self._transform_every = max(round(config.plant.rate_hz / config.transform_rate), 1)
         self.create_subscription(JointState, "joint_commands", self._on_command, TICK_QOS)
@@ -240,7 +240,7 @@ class SimNode(StrideNode[SimConfig]):
             terrain = TerrainConfig(request.terrain, request.difficulty, request.terrain_seed)
             self.plant.set_terrain(terrain)
             self._terrain = terrain
-            self.outputs.publish_terrain(self.plant.grounds[0], self._now_ns)
+            self.outputs.publish_terrain(self.plant.ground_of(), self._now_ns)
             self.outputs.change_model(self.plant.model)
             self._onlookers.change_ground()
         self.plant.reset(int(request.seed), place)

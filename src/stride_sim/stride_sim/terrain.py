@@ -9,14 +9,14 @@ seed are the same landscape.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from stride_core.arrays import FloatArray
 
 from stride_sim.errors import TerrainError
@@ -111,6 +111,40 @@ class Heightfield:
         )
         centre: FloatArray = (ground + radius * np.cos(polar)).max(axis=-1)
         return centre
+
+
+class GroundPool:
+    """Several grounds, asked about at once."""
+
+    def __init__(self, grounds: Sequence[Heightfield]) -> None:
+        self.grounds = tuple(grounds)
+        self._points = np.concatenate([ground.heights.ravel() for ground in self.grounds])
+        sizes = [ground.heights.size for ground in self.grounds]
+        self._start = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
+        self._rows, self._cols = np.array([g.heights.shape for g in self.grounds], np.intp).T
+        self._size_x = np.array([ground.size_x for ground in self.grounds])
+        self._size_y = np.array([ground.size_y for ground in self.grounds])
+        self._outside = np.array([ground.outside for ground in self.grounds])
+        self._all_flat = all(ground.is_flat for ground in self.grounds)
+
+    def height_at(self, which: NDArray[np.intp], x: FloatArray, y: FloatArray) -> FloatArray:
+        """As `Heightfield.height_at`, of `grounds[which]`; all three have the same shape."""
+        if self._all_flat:
+            return np.zeros(x.shape)
+        rows, cols = self._rows[which], self._cols[which]
+        u = (x / self._size_x[which] + 0.5) * (cols - 1)
+        v = (y / self._size_y[which] + 0.5) * (rows - 1)
+        inside = (u >= 0) & (u <= cols - 1) & (v >= 0) & (v <= rows - 1)
+        u, v = np.where(inside, u, 0.0), np.where(inside, v, 0.0)  # and no NaN as an index
+        i = np.minimum(u.astype(np.intp), cols - 2)
+        j = np.minimum(v.astype(np.intp), rows - 2)
+        u, v = u - i, v - j
+        near = self._start[which] + j * cols + i
+        low, high = self._points.take(near), self._points.take(near + cols + 1)
+        corner = self._points.take(near + np.where(u >= v, 1, cols))  # the triangle's third
+        major, minor = np.maximum(u, v), np.minimum(u, v)
+        height = low + major * (corner - low) + minor * (high - corner)
+        return np.where(inside, height, self._outside[which])
 
 
 def generate(config: TerrainConfig) -> Heightfield:

@@ -14,6 +14,15 @@ COMMANDS = {
     "calibrate": "measure the gait's speeds and write them down",
     "launch": "ros2 launch of this workspace's launch files",
 }
+TRAINING = {
+    "train": "learn a residual policy by PPO",
+    "evaluate": "a policy's figures over many episodes",
+    "compare": "several policies on the same episodes",
+    "export": "write a run's policy as ONNX with its contract",
+    "play": "film a policy",
+    "plot": "draw a run's learning curves",
+    "tune": "search hyperparameters",
+}
 OWN = {
     "setup": "install and build what is missing (every other command does so too)",
     "exec": "run any command in the workspace's environment, such as python my_node.py",
@@ -27,12 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = given[0] if given else "help"
     if command in ("help", "--help", "-h"):
-        if len(given) > 1 and given[1] in COMMANDS:
-            return _run(given[1], ["--help"])
+        if len(given) > 1 and given[1] in COMMANDS | TRAINING:
+            return main([given[1], "--help"])
         print(usage())
         return 0
+    if command in TRAINING:
+        from stride_training.cli import main as training
+
+        return training(given)
     if command not in COMMANDS:
-        known = ", ".join([*COMMANDS, *OWN])
+        known = ", ".join([*COMMANDS, *TRAINING, *OWN])
         print(f"stride: {command!r}: expected one of {known}", file=sys.stderr)
         return USAGE_ERROR
     return _run(command, given[1:])
@@ -42,7 +55,7 @@ def usage() -> str:
     """All commands, with examples."""
     from stride_bringup.cli.sim import EXAMPLES
 
-    lines = [f"  {name:<10} {what}" for name, what in (COMMANDS | OWN).items()]
+    lines = [f"  {name:<10} {what}" for name, what in (COMMANDS | TRAINING | OWN).items()]
     return "\n".join(["usage: ./stride COMMAND [options]", "", *lines, "", EXAMPLES.rstrip()])
 
 

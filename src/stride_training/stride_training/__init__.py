@@ -1,0 +1,1 @@
+"""Training of residual policies on the control law of stride_core and the plant of stride_sim."""

@@ -1,0 +1,139 @@
+"""Checkpoints: a network to use, or everything that a run needs to go on from where it was."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stride_core.config import ConfigError
+
+from stride_training.runs import write
+from stride_training.vector import VectorEnvironment
+
+FORMAT = 1
+
+
+def identity(environment: VectorEnvironment) -> dict[str, Any]:
+    """What a network is made for, compared when it is loaded."""
+    within = environment.environment
+    spec = within.plant.spec
+    return {
+        "format": FORMAT,
+        "robot": spec.name,
+        "robot_digest": spec.digest,
+        "servo": spec.servo.name,
+        "observation": [term.name for term in within.observation.terms],
+        "actor_size": within.actor_size,
+        "size": within.size,
+        "actions": list(within.layout.names),
+    }
+
+
+def save_network(path: Path, model: PPO, environment: VectorEnvironment) -> None:
+    """Write the networks alone.
+
+    Raises:
+        ConfigError: see `write`.
+    """
+    content = {
+        "identity": identity(environment),
+        "steps": model.num_timesteps,
+        "policy": model.policy.state_dict(),
+    }
+    _write(path, content)
+
+
+def save_all(path: Path, model: PPO, environment: VectorEnvironment, extra: Any) -> None:
+    """Write everything, between an update and the next rollout."""
+    rate: Any = model.learning_rate
+    content = {
+        "identity": identity(environment),
+        "steps": model.num_timesteps,
+        "policy": model.policy.state_dict(),
+        "optimizer": model.policy.optimizer.state_dict(),
+        "rest": pickle.dumps(
+            {
+                "rate": rate.value,
+                "updates": model._n_updates,
+                "observation": model._last_obs,
+                "starts": model._last_episode_starts,
+                "episodes": list(model.ep_info_buffer or ()),
+                "environment": environment.environment.state(),
+                "sums": environment.sums,
+                "numpy": np.random.get_state(),
+                "extra": extra,
+            }
+        ),
+        "torch_random": torch.get_rng_state(),
+    }
+    _write(path, content)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    write(path, stream.getvalue())
+
+
+def read(path: Path, environment: VectorEnvironment) -> dict[str, Any]:
+    """A checkpoint that fits the environment.
+
+    Raises:
+        ConfigError: unreadable, or of another robot, layout or version; one line.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        theirs = content["identity"]
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        why = " ".join(str(error).split())[:100]
+        raise ConfigError(f"{path}: not a checkpoint of this version ({why})") from None
+    for key, ours in identity(environment).items():
+        if theirs.get(key) != ours:
+            raise ConfigError(f"{path}: {key}: {theirs.get(key)!r}: expected {ours!r}")
+    return content
+
+
+def load_network(path: Path, model: PPO, environment: VectorEnvironment) -> int:
+    """Put a checkpoint's networks into a learner; return the steps that they had.
+
+    Raises:
+        ConfigError: one line.
+    """
+    content = read(path, environment)
+    try:
+        model.policy.load_state_dict(content["policy"])
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:160]
+        raise ConfigError(f"{path}: the networks differ in shape: {why}") from None
+    steps: int = content["steps"]
+    return steps
+
+
+def load_all(path: Path, model: PPO, environment: VectorEnvironment) -> Any:
+    """Go on from `save_all`; returns its ``extra``.
+
+    Raises:
+        ConfigError: one line.
+    """
+    content = read(path, environment)
+    if "rest" not in content:
+        raise ConfigError(f"{path}: holds networks alone; expected a run's last.pt")
+    model.num_timesteps = load_network(path, model, environment)
+    model.policy.optimizer.load_state_dict(content["optimizer"])
+    rest = pickle.loads(content["rest"])
+    rate: Any = model.learning_rate
+    rate.value, model._n_updates = rest["rate"], rest["updates"]
+    environment.environment.restore(rest["environment"])
+    environment.sums[:] = rest["sums"]
+    model._last_obs, model._last_episode_starts = rest["observation"], rest["starts"]
+    model.ep_info_buffer = deque(rest["episodes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(maxlen=model._stats_window_size)
+    torch.set_rng_state(content["torch_random"])
+    np.random.set_state(rest["numpy"])
+    return rest["extra"]

@@ -1,0 +1,38 @@
+"""Where configuration is: in a bare checkout without ROS, or in an installed workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stride_core.robot import RobotSpec
+
+
+def config_folder() -> Path:
+    """The folder ``config``: the checkout's own, else that which stride_bringup installs."""
+    for parent in Path(__file__).resolve().parents:
+        if (parent / "config" / "training").is_dir():
+            return parent / "config"
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        return Path(get_package_share_directory("stride_bringup")) / "config"
+    except (ModuleNotFoundError, LookupError, OSError):
+        raise ValueError(f"config/training: no such folder above {Path(__file__).parent}") from None
+
+
+def params_files(robot: RobotSpec, config: str = "") -> list[Path]:
+    """The YAMLs of ROS parameters that the nodes read: the robot's, its servo's calibration.
+
+    Raises:
+        ValueError: the former is not there; one line.
+    """
+    path = Path(config) if config else config_folder() / f"{robot.name}.yaml"
+    if not path.is_file():
+        raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
+    measured = path.resolve().parent / "calibration" / f"{robot.name}.{robot.servo.name}.yaml"
+    return [path, measured] if measured.is_file() else [path]
+
+
+def task_names() -> tuple[str, ...]:
+    """Tasks that are there by name."""
+    return tuple(sorted(path.stem for path in (config_folder() / "training").glob("*.yaml")))

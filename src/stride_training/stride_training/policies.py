@@ -1,0 +1,133 @@
+"""Policies by name: ``none``, a run or a checkpoint of it, or an ONNX file with its contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stride_core.config import ConfigError
+from stride_core.contract import Contract
+from stride_core.policy_file import read_contract
+
+from stride_training.environment import Observations
+from stride_training.episodes import Answer
+from stride_training.places import config_folder
+from stride_training.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """Something that answers observations.
+
+    Attributes:
+        name: for people.
+        answer: None is the gait alone.
+        task: that of its training, if it is known.
+        contract: of an ONNX file.
+    """
+
+    name: str
+    answer: Answer | None = None
+    task: Task | None = None
+    contract: Contract | None = None
+
+    def fitted(self, task: Task) -> Task:
+        """The task with what this policy sees and does; only conditions are the task's own.
+
+        Raises:
+            ConfigError: the policy is for another robot, servo or rate; one line.
+        """
+        if self.contract is not None:
+            contract = self.contract
+            self._same("rate_hz", contract.rate_hz, task.plant.rate_hz)
+            self._same("robot", contract.robot, task.robot)
+            return replace(
+                task,
+                servo=self._servo(contract.servo, task.servo),
+                pattern=contract.gait,
+                observation=tuple(term.name for term in contract.observation),
+                action=contract.action,
+                privileged=(),
+            )
+        if self.task is not None:
+            theirs = self.task
+            self._same("rate_hz", theirs.plant.rate_hz, task.plant.rate_hz)
+            self._same("robot", theirs.robot, task.robot)
+            return replace(
+                task,
+                servo=self._servo(theirs.servo, task.servo),
+                pattern=theirs.pattern,
+                observation=theirs.observation,
+                action=theirs.action,
+                without_gait=theirs.without_gait,
+                privileged=(),
+            )
+        return replace(task, privileged=())
+
+    def _servo(self, theirs: str, asked: str) -> str:
+        if asked:
+            self._same("servo", theirs, asked)
+        return theirs
+
+    def _same(self, what: str, theirs: object, ours: object) -> None:
+        if theirs != ours:
+            raise ConfigError(f"policy {self.name}: {what} {theirs!r}: expected {ours!r}")
+
+
+def find(name: str) -> Policy:
+    """Load a policy.
+
+    Args:
+        name: ``none``; the folder of a run, with ``@CHECKPOINT`` behind it if not the best; an ONNX
+            file, or a folder with a ``policy.onnx``; or the name of a shipped policy.
+
+    Raises:
+        ConfigError: it is not there, or damaged; one line.
+    """
+    if name == "none":
+        return Policy("none")
+    folder, _, checkpoint = name.partition("@")
+    shipped = config_folder().parent / "policies" / name
+    for path in (Path(folder), shipped):
+        if (path / "task.yaml").is_file() and (checkpoint or not (path / "policy.onnx").is_file()):
+            return _of_run(path, checkpoint)
+        if (path / "policy.onnx").is_file():
+            return _of_file(path / "policy.onnx", path.name)
+        if path.is_file():
+            return _of_file(path, path.stem)
+    raise ConfigError(f"policy {name!r}: not there; expected none, a run, an ONNX file or a name")
+
+
+def _of_run(folder: Path, checkpoint: str) -> Policy:
+    from stride_training.export import load_trained
+    from stride_training.runs import Run
+    from stride_training.train import answer_with
+
+    trained = load_trained(Run(folder), checkpoint)
+    name = f"{folder.name}@{trained.path.stem}"
+    return Policy(name, answer_with(trained.actor), trained.task)
+
+
+def _of_file(path: Path, name: str) -> Policy:
+    import onnxruntime
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        contract = read_contract(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def answer(observation: Observations) -> NDArray[Any]:
+        (found,) = session.run(None, {"observation": np.ascontiguousarray(observation)})
+        return np.asarray(found)
+
+    return Policy(name, answer, contract=contract)

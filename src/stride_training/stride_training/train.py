@@ -1,0 +1,272 @@
+"""Training: PPO on a task, watched, checkpointed, and resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stride_core.arrays import FloatArray
+
+from stride_training.checkpoint import load_all, save_all, save_network
+from stride_training.environment import Environment, Observations
+from stride_training.episodes import Answer, examination, score, walk
+from stride_training.policy import Actor
+from stride_training.ppo import Recipe, make_ppo, seed_all, warm_up
+from stride_training.runs import Run
+from stride_training.task import Task
+from stride_training.vector import VectorEnvironment
+
+
+@dataclass
+class Ending:
+    """Whether somebody wants it to end; a second time insists."""
+
+    asked: bool = False
+
+    def __call__(self, *_: Any) -> None:
+        """As a handler of signals."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("\nending after this update; again: at once", file=sys.stderr, flush=True)
+
+
+def train(
+    task: Task, run: Run, threads: int = 0, resume: bool = False, device: str = "cpu"
+) -> bool:
+    """Train until the task's steps are done, or until Ctrl-C.
+
+    Args:
+        task: what to learn.
+        run: its folder.
+        threads: of physics and of torch; 0: one for each processor.
+        resume: go on from the run's last checkpoint.
+        device: of torch.
+
+    Returns:
+        Whether it was finished.
+
+    Raises:
+        ConfigError: one line.
+    """
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    seed_all(task.seed)
+    environment = VectorEnvironment(Environment(task, task.ppo.envs, task.seed, threads))
+    model = make_ppo(task.ppo, environment, task.seed, device)
+    model.set_logger(configure(str(run.folder), _formats()))
+    watch = Watch(task, run, environment, threads)
+    if resume:
+        watch.restore(load_all(run.last, model, environment))
+    else:
+        warm_up(model, environment, task.ppo)
+    with _signals(watch.ending):
+        model.learn(
+            task.steps - model.num_timesteps,
+            callback=[Recipe(task.ppo), watch],
+            reset_num_timesteps=False,
+        )
+    return not watch.ending.asked
+
+
+def _formats() -> list[str]:
+    try:
+        import tensorboard  # noqa: F401
+    except ModuleNotFoundError:
+        return ["csv"]
+    return ["csv", "tensorboard"]
+
+
+@contextmanager
+def _signals(ending: Ending) -> Iterator[None]:
+    before = {kind: signal.signal(kind, ending) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+class Watch(BaseCallback):
+    """Progress, figures of the episodes, evaluations and checkpoints."""
+
+    def __init__(self, task: Task, run: Run, environment: VectorEnvironment, threads: int) -> None:
+        super().__init__()
+        self.ending = Ending()
+        self._task, self._run, self._vector = task, run, environment
+        self._threads = threads
+        self._due = {"checkpoint": 0, "evaluate": 0}
+        self._best = -np.inf
+        self._ended: list[dict[str, Any]] = []
+        self._shown = 0.0
+        self._judge: Environment | None = None
+        self._spent = 0.0
+
+    def restore(self, extra: Any) -> None:
+        """From a checkpoint."""
+        self._due, self._best = extra
+
+    def _on_training_start(self) -> None:
+        self._began, self._first = time.monotonic(), self.num_timesteps
+        if not self._due["evaluate"]:
+            self._due["evaluate"] = self._task.monitoring.evaluate_every
+            self._due["checkpoint"] = self._task.monitoring.checkpoint_every
+
+    def _on_step(self) -> bool:
+        for robot in np.flatnonzero(self.locals["dones"]):
+            self._ended.append(self.locals["infos"][robot])
+        return not self.ending.asked
+
+    def _on_rollout_start(self) -> None:
+        """Between an update and the next rollout: the one moment at which a run can be saved."""
+        steps, monitoring = self.model.num_timesteps, self._task.monitoring
+        if steps >= self._due["evaluate"]:
+            self._due["evaluate"] = steps + monitoring.evaluate_every
+            self._evaluate()
+        if steps >= self._due["checkpoint"] or self.ending.asked:
+            self._due["checkpoint"] = steps + monitoring.checkpoint_every
+            self._save()
+            save_network(self._run.folder / f"step_{steps:010d}.pt", self._ppo, self._vector)
+
+    def _on_training_end(self) -> None:
+        if self.ending.asked:
+            return
+        self._finish_update()
+        self._evaluate()
+        self._save()
+        self._show(True)
+        print(file=sys.stderr)
+
+    def _finish_update(self) -> None:
+        for callback in getattr(self.parent, "callbacks", ()):
+            if isinstance(callback, Recipe):
+                callback.finish()
+
+    @property
+    def _ppo(self) -> PPO:
+        model: Any = self.model
+        return model
+
+    def _save(self) -> None:
+        save_all(self._run.last, self._ppo, self._vector, (dict(self._due), self._best))
+
+    # --- figures ----------------------------------------------------------------------------------
+
+    def _on_rollout_end(self) -> None:
+        progress = self._vector.environment.starts.progress
+        record = self.logger.record
+        record("curriculum/level", float(progress.level.mean()))
+        record("curriculum/reach", float(progress.reach.mean()))
+        rate: Any = self._ppo.learning_rate
+        record("train/rate", rate.value)
+        if self._ended:
+            fell = np.mean([not info["TimeLimit.truncated"] for info in self._ended])
+            record("rollout/falls", float(fell))
+            record("rollout/diverged", sum(info["diverged"] for info in self._ended))
+            for name in self._vector.environment.reward.names:
+                mean = np.mean([info["terms"][name] for info in self._ended])
+                record(f"reward/{name}", float(mean))
+            self._ended.clear()
+        self._show()
+
+    def _show(self, last: bool = False) -> None:
+        now = time.monotonic()
+        often = 0.5 if sys.stderr.isatty() else 15.0
+        if now - self._shown < often and not last:
+            return
+        self._shown = now
+        done, total = self.model.num_timesteps, self._task.steps
+        speed = (done - self._first) / max(now - self._began, 1e-9)
+        left = max(total - done, 0) / max(speed, 1e-9)
+        episodes = self._ppo.ep_info_buffer or ()
+        reward = np.mean([e["r"] / e["l"] for e in episodes]) if episodes else np.nan
+        progress = self._vector.environment.starts.progress
+        line = (
+            f"{done / 1e6:7.2f} of {total / 1e6:.2f} M steps  {speed:6.0f}/s  "
+            f"{int(left // 60)}:{int(left % 60):02d} left  reward {reward:6.3f}  "
+            f"level {progress.level.mean():.2f}  best {self._best:.3f}"
+        )
+        start, end = ("\r", "") if sys.stderr.isatty() else ("", "\n")
+        print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
+
+    def _evaluate(self) -> None:
+        """On landscapes that training never sees; the same each time."""
+        monitoring, began = self._task.monitoring, time.monotonic()
+        if self._judge is None:
+            exam = examination(self._task, monitoring.evaluation_seconds, 99, 2)
+            robots = monitoring.evaluation_robots
+            self._judge = Environment(exam, robots, 99, self._threads)
+            self._judge.starts.fixed_command = spread(self._task, robots)
+        self._judge.starts.episode[:] = 0
+        episodes = walk(self._judge, answer_of(self._ppo))
+        found = {
+            "score": score(episodes),
+            "falls": float(episodes.fell.mean()),
+            "speed_error": float(np.nanmean(np.abs(episodes.speed - episodes.asked))),
+            "tilt_deg": float(np.degrees(np.median(episodes.tilt))),
+            "reward": float(episodes.reward.mean()),
+            "heading_deg": float(np.degrees(np.median(episodes.heading))),
+            "action": float(episodes.action.mean()),
+        }
+        for name, value in found.items():
+            self.logger.record(f"evaluation/{name}", value)
+        row = {"steps": self.model.num_timesteps, **found}
+        with open(self._run.folder / "evaluations.jsonl", "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        if found["score"] > self._best:
+            self._best = found["score"]
+            save_network(self._run.best, self._ppo, self._vector)
+        self._spent += time.monotonic() - began
+
+
+def spread(task: Task, robots: int) -> FloatArray:
+    """Forward commands over the upper part of a task's range, ``(robots, 3)``."""
+    low, high = task.commands.forward
+    command = np.zeros((robots, 3))
+    command[:, 0] = np.linspace(max(low, 0.2 * high), high, robots)
+    return command
+
+
+def answer_of(model: PPO) -> Answer:
+    """The mean answer of a learner's actor."""
+    policy: Any = model.policy
+    actor = Actor(policy).eval()
+    return answer_with(actor)
+
+
+def answer_with(actor: Actor) -> Answer:
+    """As a function of arrays."""
+
+    def answer(observation: Observations) -> NDArray[Any]:
+        with torch.no_grad():
+            found: NDArray[Any] = actor(torch.as_tensor(observation)).numpy()
+        return found
+
+    return answer
+
+
+def with_budget(task: Task, steps: int | None, envs: int | None, seed: int | None) -> Task:
+    """The task with what the command line says."""
+    task = replace(task, steps=steps or task.steps)
+    task = task if seed is None else replace(task, seed=seed)
+    return task if envs is None else replace(task, ppo=replace(task.ppo, envs=envs))
+
+
+def folder_of(path: str | Path) -> Run:
+    """A run by its folder, checked by its task."""
+    run = Run(Path(path))
+    run.task()
+    return run
