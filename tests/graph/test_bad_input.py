@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from stride_bringup.cli.main import main
 from stride_bringup.options import config_file
 from stride_core.robot import load_robot
 from tests.graph.harness import (
@@ -58,6 +59,7 @@ CONFIGS: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "empty": (lambda _: "", ("empty.yaml", "nothing")),
 }  # fmt: skip
 
+BY_NODES = {"unknown section", "mixed list"}
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "--rate 70": ("rate_hz", "70", "divisor"),
@@ -96,13 +98,31 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Started]:
         assert not left
         return started
 
-    names = [*CONFIGS, *ARGUMENTS]
+    names = [*BY_NODES, *ARGUMENTS]
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(names, pool.map(run, names), strict=True))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_configuration_that_is_wrong_is_refused(runs: dict[str, Started], name: str) -> None:
+@pytest.mark.parametrize("name", sorted(CONFIGS.keys() - BY_NODES))
+def test_a_configuration_that_is_wrong_is_refused_before_anything_starts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    monkeypatch.setattr("stride_bringup.run.run", lambda *_: pytest.fail("it started"))
+    edit, named = CONFIGS[name]
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(edit(config_file("fivebar").read_text("utf-8")))
+    assert main(["sim", *FAST, "--config", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(word in line for word in named), line
+
+
+@pytest.mark.parametrize("name", sorted(BY_NODES))
+def test_a_configuration_that_only_the_nodes_can_judge_is_refused(
+    runs: dict[str, Started], name: str
+) -> None:
     line = refused(runs[name])
     assert all(word in line for word in CONFIGS[name][1]), line
 

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from ament_index_python.packages import get_package_prefix
-from rclpy.node import Node
-from sensor_msgs.msg import Imu, JointState
-from stride_bringup.graph import NodeSpec, ros_arguments, sim_nodes
+from sensor_msgs.msg import Imu
+from stride_bringup.graph import ros_arguments, sim_nodes
 from stride_bringup.options import Options
-from stride_control.messages import stamp_ns, to_stamp
-from stride_core.robot import load_robot
+from tests.control.surroundings import SPEC, TYPES, Surroundings, joints, tick_of
 from tests.graph.harness import Graph, Processes, Started, wait_until
 from tests.graph.watching import Watcher
 
-from stride_msgs.msg import FootTargets, SafetyStatus
+from stride_msgs.msg import FootTargets
 from stride_operator import bag
 
 OPTIONS = Options(record="bag", realtime_factor=0.0)
 NODES = {spec.name: spec for spec in sim_nodes(OPTIONS)}
-SPEC = load_robot("fivebar")
-PERIOD = 10_000_000  # ns
-TYPES: dict[str, Any] = {
-    "imu": Imu,
-    "joint_states": JointState,
-    "foot_targets": FootTargets,
-    "joint_targets": JointState,
-    "joint_commands": JointState,
-    "safety_status": SafetyStatus,
-}
-
-
-class FakeRest:
-    """Stands in for the rest of the graph: says what one node hears, and hears what it says."""
-
-    def __init__(self, graph: Graph, spec: NodeSpec) -> None:
-        node = graph.add(Node, "rest")
-        self._ticks = 0
-        self._says = {t: node.create_publisher(TYPES[t], t, 10) for t in spec.hears if t in TYPES}
-        self.heard: dict[str, list[Any]] = {topic: [] for topic in spec.tells}
-        for topic, messages in self.heard.items():
-            node.create_subscription(TYPES[topic], topic, messages.append, 100)
-
-    def tick(self) -> None:
-        """Say everything once, with the next stamp; `joint_states` last."""
-        self._ticks += 1
-        for topic in sorted(self._says, key="joint_states".__eq__):
-            message = made(topic)
-            message.header.stamp = to_stamp(self._ticks * PERIOD)
-            self._says[topic].publish(message)
 
 
 def made(topic: str) -> Any:
@@ -62,7 +31,7 @@ def made(topic: str) -> Any:
         return message
     if topic == "foot_targets":
         return FootTargets(legs=list(SPEC.legs), position=SPEC.stance.ravel().tolist())
-    return JointState(name=list(SPEC.joints), position=SPEC.home.tolist())
+    return joints()
 
 
 def start(processes: Processes, name: str) -> Started:
@@ -87,17 +56,22 @@ def test_a_control_node_answers_each_tick_with_its_stamp(
     processes: Processes, graph: Graph, name: str
 ) -> None:
     run = start(processes, name)
-    rest = FakeRest(graph, NODES[name])
+    told = set(TYPES) & set(NODES[name].hears) - {"residual"}
+    rest = Surroundings(graph, {topic: TYPES[topic] for topic in told}, NODES[name].tells)
+    ticks = itertools.count(1)
 
     def answered() -> bool:
-        rest.tick()
+        """Say everything once, with the next stamp; `joint_states` last."""
+        tick = next(ticks)
+        for topic in sorted(told, key="joint_states".__eq__):
+            rest.say(topic, made(topic), tick)
         graph.spin()
         return all(len(messages) > 20 for messages in rest.heard.values())
 
     graph.until(answered)
     for messages in rest.heard.values():
-        stamps = [stamp_ns(message.header.stamp) for message in messages[-10:]]
-        assert stamps == list(range(stamps[0], stamps[0] + 10 * PERIOD, PERIOD))
+        answers = [tick_of(message) for message in messages[-10:]]
+        assert answers == list(range(answers[0], answers[0] + 10))
     assert finish(run) == 0, run.err
 
 

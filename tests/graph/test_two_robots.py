@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 from geometry_msgs.msg import TwistStamped
-from tests.graph.harness import Graph, Processes, stage
+from stride_bringup.options import config_file
+from tests.graph.harness import FAST, Graph, Processes, stage
 from tests.graph.watching import Watcher, pause, paused
-
-STAMPED = """
-from stride_bringup.options import Options
-from stride_bringup.run import run
-run(Options(headless=True, realtime_factor=0.0, stamped_cmd_vel=True))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +87,12 @@ def test_each_has_a_clock_of_its_own(pair: dict[str, Watcher]) -> None:
 
 
 def test_a_twist_with_a_stamp_drives_too(processes: Processes, graph: Graph) -> None:
-    processes.start(sys.executable, "-c", STAMPED)
+    text = config_file("fivebar").read_text("utf-8")
+    gait = "/**/gait:\n  ros__parameters:\n"
+    assert gait in text
+    config = processes.folder / "stamped.yaml"
+    config.write_text(text.replace(gait, f"{gait}    stamped_cmd_vel: true\n"))
+    processes.sim(*FAST, "--config", str(config))
     with paused(graph, "odom", "foot_targets", "joint_commands") as watcher:
         publisher = watcher.node.create_publisher(TwistStamped, "cmd_vel", 10)
         graph.until(publisher.get_subscription_count)

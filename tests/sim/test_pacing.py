@@ -35,8 +35,17 @@ def test_a_late_call_takes_one_tick_until_a_whole_period_is_lost() -> None:
 def test_time_that_cannot_be_caught_up_with_is_given_up() -> None:
     pacer = Pacer(0.01, 1.0, catch_up=10)
     pacer.due(0.0)
-    assert pacer.due(1.005) == 10  # of the 100 that were due
-    assert pacer.due(1.010) == 1
+    taken = [pacer.due(1.005 + 0.01 * k) for k in range(20)]
+    # 10 of the 100 that were due, two at a time, beside the one of each period
+    assert taken == [2] * 9 + [1] * 11
+
+
+def test_ticks_that_are_late_come_few_at_a_time_and_none_is_lost() -> None:
+    pacer = Pacer(0.01, 1.0, catch_up=10, burst=3)
+    pacer.due(0.0)
+    taken = [pacer.due(0.0805 + 0.01 * k) for k in range(5)]  # 8 are due at the first call
+    assert taken == [3, 3, 3, 2, 1]
+    assert sum(taken) == 12
 
 
 def test_after_a_pause_the_next_call_is_the_origin() -> None:

@@ -88,7 +88,7 @@ def guests(options: Options) -> list[NodeSpec]:
         *("recorder", "stride_operator", "recorder_node"),
         "stride_operator.recorder_node:RecorderNode",
         hears=(EVERYTHING,),
-        parameters={"output": options.record}
+        parameters={"output": options.record, "patience": _PATIENCE}
         | ({"summary": str(recorder_summary(options.summary))} if options.summary else {}),
     )
     viewer = NodeSpec(
@@ -105,6 +105,7 @@ def recorder_summary(summary: str) -> Path:
 
 
 EVERYTHING = "*"
+_PATIENCE = 60.0  # s: there will be a tick, however long the nodes of a busy machine take to start
 _PLANT_OPTIONS = {
     "plant.rate_hz": "rate",
     "terrain": "terrain",

@@ -19,6 +19,13 @@ class RecorderConfig:
     flush_period: float = param(
         0.25, doc="what a killed recorder may lose", unit="s", min=0.01, max=0.5
     )
+    patience: float = param(
+        2.0,
+        doc="messages wait this long for the first tick, to know whose clock their stamps are of",
+        unit="s",
+        min=0.01,
+        max=600.0,
+    )
     summary: str = param("", doc="write the numbers of messages and of lost ones here, as .json")
 
 

@@ -31,8 +31,6 @@ from stride_operator.message_definitions import (
 from stride_operator.recorder import LogClock, request, wanted
 
 QUEUE = 2000  # messages a topic may be behind: seconds of the fastest lockstep run
-PATIENCE = 2.0  # s that messages wait for the first tick, to know whose clock their stamps are of
-LONG_PATIENCE = 30.0  # s, where a topic is there that will tell the ticks
 DIAGNOSTICS_PERIOD = 1.0  # s
 DRAIN_QUIET, DRAIN_LIMIT = 0.05, 0.5  # s without a message that end the recording; s at most
 
@@ -64,9 +62,7 @@ class RecorderNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # not the simulated one
         self.create_timer(config.discovery_period, self.discover, clock=steady)
-        self._ticks_expected = False
-        self._begun = time.monotonic()
-        self._patience = self.create_timer(PATIENCE, self._lose_patience, clock=steady)
+        self._patience = self.create_timer(config.patience, self._lose_patience, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         self.discover()
 
@@ -83,7 +79,6 @@ class RecorderNode(Node):
     def discover(self) -> None:
         """Subscribe to what is new in the graph, and anew where the publishers' QoS changed."""
         for name, types in self.get_topic_names_and_types():
-            self._ticks_expected |= _tells_ticks(name, types)
             publishers = self.count_publishers(name)
             if publishers == self._publisher_counts.get(name, 0) or not wanted(name, self._names):
                 continue
@@ -113,7 +108,7 @@ class RecorderNode(Node):
         qos = tuple(_offered(info) for info in infos)
         topic = Topic(name, types[0], text, str(infos[0].topic_type_hash), qos)
         channel = self._bag.add_topic(topic)
-        ticks = _tells_ticks(name, types)
+        ticks = types[0] == "rosgraph_msgs/msg/Clock" or name.endswith("/joint_states")
         _, latched = request(qos)
         early = latched and not self._log_clock.begun
         self._taps[name] = Tap(cls, self._recording(channel, cls, ticks, early))
@@ -180,9 +175,6 @@ class RecorderNode(Node):
             self._write_waiting()
 
     def _lose_patience(self) -> None:
-        waited = time.monotonic() - self._begun
-        if self._ticks_expected and not self._log_clock.begun and waited < LONG_PATIENCE:
-            return
         self._patience.cancel()
         self._stop_waiting()
 
@@ -260,11 +252,6 @@ class Tap:
         self.callback = callback
         self.request: tuple[bool, bool] | None = None
         self.subscription: Subscription | None = None
-
-
-def _tells_ticks(name: str, types: list[str]) -> bool:
-    """Whether a topic's messages start ticks; one that somebody waits for is there too."""
-    return types[0] == "rosgraph_msgs/msg/Clock" or name.endswith("/joint_states")
 
 
 def _offered(info: Any) -> OfferedQos:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import mujoco
@@ -33,7 +33,7 @@ class View:
     distance: float = 0.62  # [m]
 
 
-class Camera:
+class Camera(AbstractContextManager["Camera"]):
     """A camera that follows one robot of a plant.
 
     OpenGL ties it to the thread which made it. Close it, or use it in a `with`.
@@ -125,15 +125,6 @@ class Camera:
             self._gl.free()
             self._gl = None
 
-    def __enter__(self) -> Camera:
-        """Return the camera itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()

@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ Image = NDArray[np.uint8]
 SUFFIXES = (".mp4", ".gif")
 
 
-class Film:
+class Film(AbstractContextManager["Film"]):
     """A film into which pictures go one by one. Close it, or use it in a `with`.
 
     It is playable whenever the process ends: the encoder, a process of its own, ends the film when
@@ -132,16 +132,7 @@ class Film:
             why = re.sub(r"^\[[^\]]*\] ", "", first) or f"the encoder ended with status {status}"
             raise RenderError(f"film {self._path}: cannot go on: {why}")
 
-    def __enter__(self) -> Film:
-        """Return the film itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

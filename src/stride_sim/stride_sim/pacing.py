@@ -9,13 +9,15 @@ class Pacer:
     Args:
         period: of a tick in simulated seconds.
         factor: simulated seconds in a wall second.
-        catch_up: no more ticks than this at once; what is beyond is time lost for good, which the
-            real-time factor of the run shows.
+        catch_up: ticks that may be late; what is beyond is time lost for good, which the real-time
+            factor of the run shows.
+        burst: no more ticks than this at once: nobody can answer those between. A machine that is
+            too slow then walks in slow motion, instead of letting its own controller starve.
     """
 
-    def __init__(self, period: float, factor: float, catch_up: int = 10) -> None:
+    def __init__(self, period: float, factor: float, catch_up: int = 10, burst: int = 2) -> None:
         self._wall_period = period / factor
-        self._catch_up = catch_up
+        self._catch_up, self._burst = catch_up, burst
         self._next: float | None = None
 
     @property
@@ -40,5 +42,7 @@ class Pacer:
         if late < -0.5:
             return 0
         count = 1 + max(int(late), 0)
-        self._next += count * self._wall_period
-        return min(count, self._catch_up)
+        taken = min(count, self._burst)
+        lost = max(count - self._catch_up, 0)
+        self._next += (taken + lost) * self._wall_period
+        return taken
