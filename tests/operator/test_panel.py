@@ -30,6 +30,12 @@ def test_figures_are_shown_in_their_units() -> None:
     assert shown.endswith("feet FL FR")
 
 
+def test_zero_has_no_sign() -> None:
+    shown = text(Status(velocity=(-0.004, -0.0051, -1e-9), command=(-0.0, 0.0, 0.0)))
+    assert "forward 0.00 m/s told 0.00 sideways −0.01 m/s" in shown
+    assert "turn 0.00 rad/s" in shown
+
+
 def test_without_data_it_says_so_and_shows_no_number() -> None:
     shown = text(Status())
     assert shown.startswith("Waiting for a robot NO DATA")

@@ -97,7 +97,10 @@ def html(status: Status) -> str:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else f"{value:{form}}".replace("-", "−")
+    if value is None:
+        return "–"
+    text = f"{value:{form}}"
+    return text.replace("-", "−" if float(text) else "")  # a true minus; none before a zero
 
 
 def _card(key: str, value: float | None, unit: str, form: str, sub: str = "") -> str:
