@@ -17,7 +17,7 @@ from stride_core.robot import load_robot
 from tests.graph.harness import Graph, Processes, Started, wait_until
 from tests.graph.watching import Watcher
 
-from stride_msgs.msg import FootTargets, SafetyStatus
+from stride_msgs.msg import FootTargets, Residual, SafetyStatus
 from stride_operator import bag
 
 OPTIONS = Options(record="bag", realtime_factor=0.0)
@@ -28,6 +28,7 @@ TYPES: dict[str, Any] = {
     "imu": Imu,
     "joint_states": JointState,
     "foot_targets": FootTargets,
+    "residual": Residual,
     "joint_targets": JointState,
     "joint_commands": JointState,
     "safety_status": SafetyStatus,
@@ -44,6 +45,8 @@ class FakeRest:
         self.heard: dict[str, list[Any]] = {topic: [] for topic in spec.tells}
         for topic, messages in self.heard.items():
             node.create_subscription(TYPES[topic], topic, messages.append, 100)
+            for _ in range(spec.parameters.get("listeners", 1) - 1):
+                node.create_subscription(TYPES[topic], topic, lambda _: None, 100)
 
     def tick(self) -> None:
         """Say everything once, with the next stamp; `joint_states` last."""
@@ -79,10 +82,10 @@ def finish(run: Started) -> int:
 
 
 def test_the_list_names_every_node_of_a_run() -> None:
-    assert set(NODES) == {"gait", "ik", "safety", "recorder", "viewer", "sim"}
+    assert set(NODES) == {"gait", "policy", "ik", "safety", "recorder", "viewer", "sim"}
 
 
-@pytest.mark.parametrize("name", ["gait", "ik", "safety"])
+@pytest.mark.parametrize("name", ["gait", "policy", "ik", "safety"])
 def test_a_control_node_answers_each_tick_with_its_stamp(
     processes: Processes, graph: Graph, name: str
 ) -> None:
@@ -102,11 +105,18 @@ def test_a_control_node_answers_each_tick_with_its_stamp(
 
 
 def test_the_plant_starts_when_the_others_listen(processes: Processes, graph: Graph) -> None:
-    names = ("sim", "gait", "ik", "safety", "recorder")  # the list has it last, it may be first
+    names = (
+        "sim",
+        "gait",
+        "policy",
+        "ik",
+        "safety",
+        "recorder",
+    )  # the list has it last, it may be first
     runs = [start(processes, name) for name in names]
     watcher = Watcher(graph, "joint_states", "joint_commands")
     watcher.latest("joint_commands")
-    assert [finish(run) for run in runs] == [0] * 5, [run.err for run in runs]
+    assert [finish(run) for run in runs] == [0] * 6, [run.err for run in runs]
     topics = {message.topic for message in bag.read(processes.folder / "bag")}
     assert {"/joint_states", "/foot_targets", "/joint_commands"} <= topics
 
