@@ -48,16 +48,21 @@ def finish(run: Started) -> int:
 
 
 def test_the_list_names_every_node_of_a_run() -> None:
-    assert set(NODES) == {"gait", "ik", "safety", "recorder", "viewer", "sim"}
+    assert set(NODES) == {"gait", "policy", "ik", "safety", "recorder", "viewer", "sim"}
 
 
-@pytest.mark.parametrize("name", ["gait", "ik", "safety"])
+@pytest.mark.parametrize("name", ["gait", "policy", "ik", "safety"])
 def test_a_control_node_answers_each_tick_with_its_stamp(
     processes: Processes, graph: Graph, name: str
 ) -> None:
     run = start(processes, name)
     told = set(TYPES) & set(NODES[name].hears) - {"residual"}
-    rest = Surroundings(graph, {topic: TYPES[topic] for topic in told}, NODES[name].tells)
+    rest = Surroundings(
+        graph,
+        {topic: TYPES[topic] for topic in told},
+        NODES[name].tells,
+        NODES[name].parameters.get("listeners", 1),
+    )
     ticks = itertools.count(1)
 
     def answered() -> bool:
@@ -76,11 +81,18 @@ def test_a_control_node_answers_each_tick_with_its_stamp(
 
 
 def test_the_plant_starts_when_the_others_listen(processes: Processes, graph: Graph) -> None:
-    names = ("sim", "gait", "ik", "safety", "recorder")  # the list has it last, it may be first
+    names = (
+        "sim",
+        "gait",
+        "policy",
+        "ik",
+        "safety",
+        "recorder",
+    )  # the list has it last, it may be first
     runs = [start(processes, name) for name in names]
     watcher = Watcher(graph, "joint_states", "joint_commands")
     watcher.latest("joint_commands")
-    assert [finish(run) for run in runs] == [0] * 5, [run.err for run in runs]
+    assert [finish(run) for run in runs] == [0] * 6, [run.err for run in runs]
     topics = {message.topic for message in bag.read(processes.folder / "bag")}
     assert {"/joint_states", "/foot_targets", "/joint_commands"} <= topics
 

@@ -90,7 +90,7 @@ def _fields(model: bytes) -> list[tuple[int, bytes, bytes]]:
         found = list(_parse(model))
     except ValueError as error:
         raise ContractError(f"not an ONNX file, or cut short: {error}") from None
-    if _GRAPH not in (number for number, _, _ in found):
+    if not any(number == _GRAPH and field[0] & 7 == _BYTES for number, _, field in found):
         raise ContractError("not an ONNX file, or cut short: it holds no graph")
     return found
 
@@ -142,11 +142,13 @@ def _entry(content: bytes) -> tuple[str, str]:
 
 
 def _metadata(key: str, value: str) -> bytes:
-    entry = _field(_KEY, key.encode()) + _field(_VALUE, value.encode())
-    return _field(_METADATA, entry)
+    return encode(_METADATA, encode(_KEY, key.encode()) + encode(_VALUE, value.encode()))
 
 
-def _field(number: int, content: bytes) -> bytes:
+def encode(number: int, content: bytes | int) -> bytes:
+    """A field of protobuf: its number, and bytes or a whole number that is not negative."""
+    if isinstance(content, int):
+        return _number(number << 3 | _VARINT) + _number(content)
     return _number(number << 3 | _BYTES) + _number(len(content)) + content
 
 
