@@ -52,6 +52,8 @@ def start(context: LaunchContext) -> list[Node]:
             prefix=prefix,
             output="screen",
             on_exit=None if process.guest else end,
+            respawn=process.respawn,
+            respawn_delay=RESPAWN_S,
         )
         for process in asked.processes()
     ]
@@ -65,6 +67,8 @@ def end(event: ProcessExited, context: LaunchContext) -> list[Any]:
         raise RuntimeError(f"{event.process_name} ended with exit status {event.returncode}")
     return [Shutdown(reason=f"{event.process_name} ended")]
 
+
+RESPAWN_S = 1.0
 
 LOOPBACK = {
     "ROS_AUTOMATIC_DISCOVERY_RANGE": os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from setuptools import find_packages, setup
 
 NAME = "stride_control"
-DESCRIPTION = "Control nodes of stride (gait, inverse kinematics, safety) and their composition."
+DESCRIPTION = "Nodes of stride that control: gait, policy, inverse kinematics, safety; composition."
 
 setup(
     name=NAME,
@@ -26,6 +26,7 @@ setup(
         "console_scripts": [
             "gait_node = stride_control.gait_node:main",
             "ik_node = stride_control.ik_node:main",
+            "policy_node = stride_control.policy_node:main",
             "safety_node = stride_control.safety_node:main",
         ]
     },

@@ -16,6 +16,8 @@ from stride_bringup.graph import NodeSpec, check_remappings, listeners, ros_argu
 from stride_bringup.options import Options
 from stride_bringup.processes import executable
 
+LOOP = ("gait", "policy", "ik", "safety")
+
 
 def named(options: Options) -> dict[str, NodeSpec]:
     return {spec.name: spec for spec in sim_nodes(options)}
@@ -30,11 +32,11 @@ def given(arguments: list[str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        ({"headless": True}, ["gait", "ik", "safety", "sim"]),
-        ({}, ["gait", "ik", "safety", "viewer", "sim"]),
-        ({"window": True}, ["gait", "ik", "safety", "sim"]),
-        ({"headless": True, "record": "bag"}, ["gait", "ik", "safety", "recorder", "sim"]),
-        ({"record": "bag"}, ["gait", "ik", "safety", "recorder", "viewer", "sim"]),
+        ({"headless": True}, [*LOOP, "sim"]),
+        ({}, [*LOOP, "viewer", "sim"]),
+        ({"window": True}, [*LOOP, "sim"]),
+        ({"headless": True, "record": "bag"}, [*LOOP, "recorder", "sim"]),
+        ({"record": "bag"}, [*LOOP, "recorder", "viewer", "sim"]),
     ],
     ids=str,
 )
@@ -63,10 +65,19 @@ def test_only_the_viewer_keeps_out_of_the_control_loops_process() -> None:
     assert [s.name for s in sim_nodes(Options(record="bag")) if s.alone] == ["viewer"]
 
 
-def test_the_chain_of_a_tick_is_closed() -> None:
+@pytest.mark.parametrize(
+    ("tick", "topics"),
+    [
+        (
+            ["sim", "gait", "ik", "safety", "sim"],
+            ["joint_states", "foot_targets", "joint_targets", "joint_commands"],
+        ),
+        (["sim", "gait", "policy", "ik"], ["joint_states", "foot_targets", "residual"]),
+        (["sim", "policy", "gait"], ["imu", "residual"]),
+    ],
+)
+def test_the_chain_of_a_tick_is_closed(tick: list[str], topics: list[str]) -> None:
     nodes = named(Options(headless=True))
-    tick = ["sim", "gait", "ik", "safety", "sim"]
-    topics = ["joint_states", "foot_targets", "joint_targets", "joint_commands"]
     for teller, topic, hearer in zip(tick, topics, tick[1:], strict=False):
         assert topic in nodes[teller].tells and topic in nodes[hearer].hears
 
@@ -77,8 +88,8 @@ def test_the_first_tick_waits_for_every_listener() -> None:
         return {topic: int(count) for topic, count in waiting}
 
     alone = counts(Options(headless=True))
-    # gait and safety; safety; ik; safety; nobody but the plant, which does not count
-    expected = {"joint_states": 2, "imu": 1, "foot_targets": 1, "joint_targets": 1, "odom": 0}
+    # gait, policy, safety; policy, safety; policy, ik; gait, ik; safety; nobody but the plant
+    expected = {"joint_states": 3, "imu": 2, "foot_targets": 2, "residual": 2, "joint_targets": 1}
     assert {topic: alone[topic] for topic in expected} == expected
     recorded = counts(Options(headless=True, record="bag"))
     assert recorded == {topic: count + 1 for topic, count in alone.items()}
@@ -101,7 +112,7 @@ def test_options_reach_the_nodes_as_parameters() -> None:
     assert (sim["terrain"], sim["difficulty"], sim["terrain_seed"]) == ("rough", 0.25, 4)
     assert (sim["seed"], sim["stop_after"], sim["plant.rate_hz"]) == (9, 2.5, 50.0)
     assert sim["realtime_factor"] == 0.0
-    for name in ("gait", "ik", "safety", "sim"):
+    for name in (*LOOP, "sim"):
         assert nodes[name]["servo"] == "sts3215_345"
 
 
@@ -119,6 +130,7 @@ def test_a_command_is_one_list_of_numbers_for_ros(command: tuple[float, float, f
 def test_what_nobody_said_is_the_configurations_to_say() -> None:
     nodes = {name: spec.parameters for name, spec in named(Options(headless=True)).items()}
     assert set(nodes["gait"]) == {"robot", "servo"}
+    assert nodes["policy"]["rate_hz"] == 100.0
     assert set(nodes["sim"]) == {"robot", "servo", "wait_for"}
 
 
@@ -135,6 +147,32 @@ def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
     assert given(ros_arguments(named(options)["recorder"], options))["output"] == "2024"
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options(policy="untrained"), "untrained"),
+        (Options(policy="default"), "untrained"),  # what config/fivebar.yaml names
+        (Options(), "none"),
+    ],
+)
+def test_the_policy_is_of_the_same_graph_whichever_it_is(options: Options, expected: str) -> None:
+    nodes = named(options)
+    assert list(nodes) == list(named(Options()))
+    assert nodes["policy"].parameters["policy"] == expected
+    assert nodes["ik"].parameters["expect_residual"] is True
+    assert [spec.name for spec in nodes.values() if spec.expendable] == ["policy"]
+
+
+def test_in_lockstep_a_tick_waits_for_its_policy_and_in_real_time_not_beyond_its_share() -> None:
+    waiting, paced = named(Options(realtime_factor=0.0)), named(Options(rate=50.0))
+    assert waiting["policy"].parameters["lockstep"] is True
+    assert waiting["ik"].parameters["residual_deadline"] >= 1.0
+    assert waiting["gait"].parameters["rates_deadline"] >= 1.0
+    assert paced["ik"].parameters["residual_deadline"] == pytest.approx(0.4 * 0.02)
+    assert paced["policy"].parameters["tick_deadline"] == pytest.approx(0.4 * 0.02)
+    assert "rates_deadline" not in paced["gait"].parameters
+
+
 def test_a_namespace_goes_to_every_node() -> None:
     options = Options(namespace="/left/dog/", record="bag")
     for spec in sim_nodes(options):
@@ -148,7 +186,7 @@ def test_a_remapping_goes_to_the_nodes_that_have_the_topic() -> None:
     check_remappings(sim_nodes(options), options)
     arguments = {spec.name: ros_arguments(spec, options) for spec in sim_nodes(options)}
     having = {name for name, words in arguments.items() if "joint_states:=measured" in words}
-    assert having == {"gait", "safety", "sim"}
+    assert having == {"gait", "policy", "safety", "sim"}
 
 
 @pytest.mark.parametrize("rule", ["nosuch:=x", "odom", "odom:=", ":=x", "*:=x"])

@@ -83,6 +83,45 @@ def test_a_configuration_of_ones_own_keeps_the_calibration(tmp_path: Path) -> No
     assert Options(config=str(config)).params_files() == [config, Options().params_files()[1]]
 
 
+def test_rate_and_pace_are_the_options_or_the_configurations(tmp_path: Path) -> None:
+    """The policy's node must know what the plant goes by."""
+    assert (Options().rate_hz, Options().pace) == (100.0, 1.0)
+    assert Options(rate=50.0, realtime_factor=0.0).rate_hz == 50.0
+    config = tmp_path / "mine.yaml"
+    text = config_file("fivebar").read_text("utf-8")
+    plant = "/**/sim:\n  ros__parameters: {realtime_factor: 2, plant: {rate_hz: 250}}\n"
+    config.write_text(text + plant)
+    mine = Options(config=str(config))
+    assert (mine.rate_hz, mine.pace) == (250.0, 2.0)
+    assert (replace(mine, rate=50.0).rate_hz, replace(mine, realtime_factor=0.0).pace) == (50.0, 0)
+    config.write_text(text + plant.replace("realtime_factor: 2", "lockstep: true"))
+    assert Options(config=str(config)).pace == 0.0
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"), [("none", "none"), ("default", "untrained"), ("untrained", "untrained")]
+)
+def test_a_policy_is_named_or_the_configurations(policy: str, name: str) -> None:
+    assert Options(policy=policy).policy_name == name
+
+
+def test_a_policys_path_is_from_here_wherever_its_node_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.onnx").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert Options(policy="./mine.onnx").policy_name == str(tmp_path / "mine.onnx")
+    assert Options(policy="mine.onnx").policy_name == str(tmp_path / "mine.onnx")
+
+
+def test_a_default_that_nobody_named_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    text = config_file("fivebar").read_text("utf-8")
+    config.write_text(text.replace("policy: untrained", "watch: ''"))
+    with pytest.raises(ValueError, match=r"policy: default: .*mine\.yaml names none"):
+        Options(config=str(config), policy="default")
+
+
 def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"config: .*nosuch\.yaml: no such file"):
         Options(config=str(tmp_path / "nosuch.yaml")).params_files()

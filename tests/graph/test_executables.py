@@ -16,7 +16,7 @@ from tests.control.surroundings import SPEC, TYPES, Surroundings, joints, tick_o
 from tests.graph.harness import Graph, Processes, Started, wait_until
 from tests.graph.watching import Watcher
 
-from stride_msgs.msg import FootTargets
+from stride_msgs.msg import FootTargets, Residual
 from stride_operator import bag
 
 OPTIONS = Options(record="bag", realtime_factor=0.0)
@@ -31,6 +31,8 @@ def made(topic: str) -> Any:
         return message
     if topic == "foot_targets":
         return FootTargets(legs=list(SPEC.legs), position=SPEC.stance.ravel().tolist())
+    if topic == "residual":
+        return Residual(legs=list(SPEC.legs), offset=[0.0] * 12)
     return joints()
 
 
@@ -48,16 +50,18 @@ def finish(run: Started) -> int:
 
 
 def test_the_list_names_every_node_of_a_run() -> None:
-    assert set(NODES) == {"gait", "ik", "safety", "recorder", "viewer", "sim"}
+    assert set(NODES) == {"gait", "policy", "ik", "safety", "recorder", "viewer", "sim"}
 
 
-@pytest.mark.parametrize("name", ["gait", "ik", "safety"])
+@pytest.mark.parametrize("name", ["gait", "policy", "ik", "safety"])
 def test_a_control_node_answers_each_tick_with_its_stamp(
     processes: Processes, graph: Graph, name: str
 ) -> None:
     run = start(processes, name)
-    told = set(TYPES) & set(NODES[name].hears) - {"residual"}
+    told = set(TYPES) & set(NODES[name].hears)
     rest = Surroundings(graph, {topic: TYPES[topic] for topic in told}, NODES[name].tells)
+    for _ in range(NODES[name].parameters.get("listeners", 1) - 1):
+        rest.node.create_subscription(Residual, "residual", lambda _: None, 10)
     ticks = itertools.count(1)
 
     def answered() -> bool:
@@ -76,11 +80,12 @@ def test_a_control_node_answers_each_tick_with_its_stamp(
 
 
 def test_the_plant_starts_when_the_others_listen(processes: Processes, graph: Graph) -> None:
-    names = ("sim", "gait", "ik", "safety", "recorder")  # the list has it last, it may be first
+    # the list has the plant last, it may be first
+    names = ("sim", "gait", "policy", "ik", "safety", "recorder")
     runs = [start(processes, name) for name in names]
     watcher = Watcher(graph, "joint_states", "joint_commands")
     watcher.latest("joint_commands")
-    assert [finish(run) for run in runs] == [0] * 5, [run.err for run in runs]
+    assert [finish(run) for run in runs] == [0] * 6, [run.err for run in runs]
     topics = {message.topic for message in bag.read(processes.folder / "bag")}
     assert {"/joint_states", "/foot_targets", "/joint_commands"} <= topics
 

@@ -28,14 +28,16 @@ TYPES = {
     "/terrain": "stride_msgs/msg/HeightField",
     "/cmd_vel": "geometry_msgs/msg/Twist",
     "/residual": "stride_msgs/msg/Residual",
+    "/policy_event": "stride_msgs/msg/PolicyEvent",
 }
 WRITERS = {
     "/joint_states": "sim", "/imu": "sim", "/odom": "sim", "/foot_contacts": "sim",
     "/clock": "sim", "/tf": "sim", "/tf_static": "sim", "/robot_description": "sim",
     "/terrain": "sim", "/foot_targets": "gait", "/joint_targets": "ik",
-    "/joint_commands": "safety", "/safety_status": "safety",
+    "/joint_commands": "safety", "/safety_status": "safety", "/residual": "policy",
+    "/policy_event": "policy",
 }  # fmt: skip
-NODES = {"gait", "ik", "safety", "sim"}
+NODES = {"gait", "policy", "ik", "safety", "sim"}
 PERIOD = 10_000_000  # ns, at 100 Hz
 
 

@@ -98,7 +98,8 @@ def test_separate_processes_are_the_list_of_nodes() -> None:
     assert [(p.package, p.executable) for p in launch.processes()] == [
         (spec.package, spec.executable) for spec in specs
     ]
-    assert [p.executable for p in launch.processes() if p.guest] == ["viewer_node"]
+    guests = [(p.executable, p.respawn) for p in launch.processes() if p.guest]
+    assert guests == [("policy_node", True), ("viewer_node", False)]
     assert all(p.ros_arguments[0] == "--params-file" for p in launch.processes())
     assert all(not p.arguments for p in launch.processes())
 
@@ -161,7 +162,7 @@ def test_the_launch_file_needs_no_simulator() -> None:
     done = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("6\n", "")
+    assert (done.stdout, done.stderr) == ("7\n", "")
 
 
 def test_rviz_shows_what_the_list_publishes() -> None:

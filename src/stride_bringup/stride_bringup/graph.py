@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stride_bringup.options import Options
+from stride_bringup.options import Options, policy_folder
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class NodeSpec:
         latches: topics it publishes when they change, for late listeners too.
         parameters: on top of those of the YAML.
         alone: never composed: it must not share the control loop's process.
+        expendable: in a process of its own: the robot walks on when it ends, and it is started
+            again.
     """
 
     name: str
@@ -39,6 +41,7 @@ class NodeSpec:
     latches: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+    expendable: bool = False
 
 
 def sim_nodes(options: Options) -> list[NodeSpec]:
@@ -63,15 +66,23 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
     return [
         NodeSpec(
             *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
-            hears=("joint_states", "cmd_vel"),
+            hears=("joint_states", "cmd_vel", "residual"),
             tells=("foot_targets",),
-            parameters=robot | _told(options, gait),
+            parameters=robot | _told(options, gait) | _rates(options),
+        ),
+        NodeSpec(
+            *("policy", "stride_control", "policy_node", "stride_control.policy_node:PolicyNode"),
+            hears=("joint_states", "imu", "foot_targets"),
+            tells=("residual",),
+            latches=("policy_event",),
+            parameters=robot | _policy(options),
+            expendable=True,
         ),
         NodeSpec(
             *("ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode"),
             hears=("foot_targets", "residual"),
             tells=("joint_targets",),
-            parameters=robot,
+            parameters=robot | {"expect_residual": True, "residual_deadline": _deadline(options)},
         ),
         NodeSpec(
             *("safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode"),
@@ -80,6 +91,39 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
             parameters=robot | {"watch_plant": watch_plant},
         ),
     ]
+
+
+_PATIENCE_S = 5.0
+"""In lockstep a tick waits so long for a policy in another process before it goes on without it."""
+
+_SHARE = 0.4
+"""In real time a tick waits for its policy during this share of its period."""
+
+
+def _deadline(options: Options) -> float:
+    """How long a tick waits for its residual [s], by the wall's clock."""
+    if not options.pace:
+        return _PATIENCE_S
+    return max(_SHARE / (options.rate_hz * options.pace), _SHORTEST_S)
+
+
+_SHORTEST_S = 0.0005
+
+
+def _rates(options: Options) -> dict[str, Any]:
+    """In lockstep the gait waits for the rates of the last tick; else it takes what is there."""
+    return {} if options.pace else {"rates_deadline": _PATIENCE_S}
+
+
+def _policy(options: Options) -> dict[str, Any]:
+    return {
+        "policy": options.policy_name,
+        "folder": str(policy_folder()),
+        "rate_hz": options.rate_hz,
+        "lockstep": not options.pace,
+        "tick_deadline": _deadline(options),
+        "listeners": 2 + bool(options.record),  # gait, ik, recorder
+    }
 
 
 def guests(options: Options) -> list[NodeSpec]:

@@ -134,6 +134,7 @@ class Process:
     Attributes:
         ros_arguments: those after ``--ros-args``; a namespace is not among them.
         guest: the run goes on without it.
+        respawn: it is started again when it ends.
     """
 
     package: str
@@ -141,6 +142,7 @@ class Process:
     arguments: tuple[str, ...] = ()
     ros_arguments: tuple[str, ...] = ()
     guest: bool = False
+    respawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class Launch:
                 spec.package,
                 spec.executable,
                 ros_arguments=tuple(ros_arguments(spec, here)[1:]),
-                guest=spec.alone,
+                guest=spec.alone or spec.expendable,
+                respawn=spec.expendable,
             )
             for spec in specs
         ]

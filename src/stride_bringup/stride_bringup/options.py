@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from stride_core.control import load_controller
+from stride_control.policy.library import NONE, find_policy
+from stride_core.config import ConfigError
+from stride_core.control import load_controller, parameters_of
 from stride_core.gait import PATTERNS
 from stride_core.robot import RobotSpec, load_robot
 from stride_sim.terrain import names as terrain_names
+
+DEFAULT = "default"
+"""The policy that the robot's configuration names."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Options:
         realtime_factor: simulated seconds in a wall second; 0 means lockstep, as fast as the graph
             answers.
         command: vx [m/s], vy [m/s], wz [rad/s], followed until the first cmd_vel.
+        policy: name under policies/, path of an ONNX file, default (the configuration's), or none.
         config: YAML of ROS parameters; empty for ``config/<robot>.yaml``.
         record, film, summary: paths to write, empty for none.
         given: names of options that were given although they have their default value.
@@ -35,7 +43,7 @@ class Options:
     seed: int = 0
     command: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gait: str = ""
-    policy: str = "none"
+    policy: str = NONE
     seconds: float = 0.0
     rate: float = 100.0
     realtime_factor: float = 1.0
@@ -64,7 +72,6 @@ class Options:
         for value in self.command:
             _check("command", abs(value))
         _choice("gait", self.gait or PATTERNS[0], PATTERNS)
-        _choice("policy", self.policy, ("none",))
         if not self.terrain.endswith(".png"):
             _choice("terrain", self.terrain, (*terrain_names(), "FILE.png"))
         if not _NAMESPACE.fullmatch(self.namespace):
@@ -73,10 +80,36 @@ class Options:
             raise ValueError(f"difficulty: {self.difficulty:g}: expected a number from 0 to 1")
         # rcl takes a doubled or misplaced key in silence; our own reader does not
         load_controller(load_robot(self.robot), *self.params_files())
+        if self.policy_name != NONE:
+            find_policy(self.policy_name, policy_folder())
 
     def told(self, name: str) -> bool:
         """Whether an option overrides the YAML: one that was given, or is not its default."""
         return name in self.given or getattr(self, name) != _DEFAULTS[name]
+
+    @property
+    def rate_hz(self) -> float:
+        """Of the control loop: the option if it was given, else the configuration's."""
+        return self._plant("rate", "plant", "rate_hz")
+
+    @property
+    def pace(self) -> float:
+        """Simulated seconds in a wall second; 0 where the plant waits for the graph."""
+        factor = self._plant("realtime_factor", "realtime_factor")
+        return 0.0 if self._plant("", "lockstep") else factor
+
+    def _plant(self, option: str, *keys: str) -> float:
+        if option and self.told(option):
+            return float(getattr(self, option))
+        try:
+            section: Any = parameters_of(self.params_files(), "sim")
+        except ConfigError:  # it says nothing of the plant
+            section = {}
+        for key in keys:
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, int | float):
+            return float(section)
+        return float(getattr(self, option)) if option else 0.0
 
     @property
     def servo_name(self) -> str:
@@ -90,6 +123,23 @@ class Options:
             return self.gait
         robot = load_robot(self.robot)
         return load_controller(robot, *self.params_files()).gait_config.pattern
+
+    @property
+    def policy_name(self) -> str:
+        """The policy that the run starts with: none, a name or a path.
+
+        Raises:
+            ValueError: the robot's configuration names no default.
+        """
+        if self.policy != DEFAULT:
+            # a path is from where the user stands, not from where a node runs
+            there = Path(self.policy).is_file() or os.sep in self.policy
+            known = there and Path(self.policy).exists()
+            return str(Path(self.policy).resolve()) if known else self.policy
+        named = parameters_of(self.params_files(), "policy").get("policy")
+        if not isinstance(named, str):
+            raise ValueError(f"policy: {DEFAULT}: {self.params_files()[0]} names none")
+        return named
 
     def params_files(self) -> list[Path]:
         """YAMLs of ROS parameters: the robot's, and the calibration of its servo if there is one.
@@ -114,6 +164,11 @@ def calibration_file(robot: RobotSpec) -> Path:
     """Measured speeds of a robot with its servo; beside its configuration, links followed."""
     folder = config_file(robot.name).resolve().parent / "calibration"
     return folder / f"{robot.name}.{robot.servo.name}.yaml"
+
+
+def policy_folder() -> Path:
+    """Where policies are by name: ``policies/`` as installed, links followed."""
+    return (_share() / "policies" / "README.md").resolve().parent
 
 
 def _share() -> Path:

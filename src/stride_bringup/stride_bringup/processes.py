@@ -17,6 +17,8 @@ from stride_bringup.options import Options
 _PR_SET_PDEATHSIG = 1
 _PATIENCE_S = 5.0
 _LOOK_S = 0.05
+_LIVED_S = 5.0
+"""A node that ended sooner after its start would only end again."""
 
 
 class Children:
@@ -24,6 +26,7 @@ class Children:
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, float] = {}
 
     def __enter__(self) -> Children:
         return self
@@ -34,9 +37,14 @@ class Children:
     def start(self, spec: NodeSpec, options: Options) -> None:
         """Start a node's executable with the arguments of the list."""
         command = [*executable(spec), *ros_arguments(spec, options)]
+        self._started[spec.name] = monotonic()
         self._running[spec.name] = subprocess.Popen(
             command, preexec_fn=_die_with_parent(os.getpid()), stdin=subprocess.DEVNULL
         )
+
+    def may_start_again(self, name: str) -> bool:
+        """Whether a node that has ended lived for a while."""
+        return monotonic() - self._started[name] > _LIVED_S
 
     def pid(self, name: str) -> int:
         """Process id of a node."""

@@ -84,22 +84,25 @@ def _in_processes(options: Options) -> Result:
     stop = StopFlag()
     stop.install()
     with Children() as children:
-        specs = sim_nodes(options)
-        guests = {spec.name for spec in specs if spec.alone}
-        for spec in specs:
+        specs = {spec.name: spec for spec in sim_nodes(options)}
+        for spec in specs.values():
             children.start(spec, options)
         while not stop.signum:
             ended = children.wait(lambda: stop.signum is not None)
             if stop.signum:  # a terminal sends Ctrl-C to the children too
                 break
             for name, status in ended.items():
+                spec = specs[name]
                 if name == "sim" and status == 0:
                     return Result(None)
-                if name not in guests and status == USAGE_ERROR:
+                if not spec.alone and status == USAGE_ERROR:
                     return Result(None, refused=True)
                 print(f"stride: {name} ended ({_how(status)})", file=sys.stderr)
+                if spec.expendable and children.may_start_again(name):
+                    print(f"stride: {name} is started again", file=sys.stderr)
+                    children.start(spec, options)
                 # without a node of the loop there is no walk to go on with
-                if name not in guests:
+                elif not (spec.alone or spec.expendable):
                     return Result(None, failure=f"{name} ended ({_how(status)})")
     return Result(None)
 

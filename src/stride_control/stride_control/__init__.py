@@ -1,1 +1,1 @@
-"""Control nodes of stride (gait, inverse kinematics, safety) and their composition."""
+"""Nodes of stride that control: gait, policy, inverse kinematics, safety; composition."""

@@ -9,6 +9,9 @@ from stride_core.control import ResidualConfig
 from stride_core.gait import GaitConfig
 from stride_core.safety import SafetyConfig
 
+from stride_control.policy.gate import GateConfig
+from stride_control.policy.switch import SwitchConfig
+
 
 @dataclass(frozen=True)
 class RobotChoice:
@@ -27,6 +30,14 @@ class GaitNodeConfig(RobotChoice):
         (0.0, 0.0, 0.0), doc="followed until the first cmd_vel", unit="m/s, m/s, rad/s"
     )
     stamped_cmd_vel: bool = param(False, doc="cmd_vel is a TwistStamped, as Nav2 sends")
+    rates_deadline: float = param(
+        0.0,
+        doc="a tick waits for the last tick's residual and its rates, by the wall's clock; 0: takes"
+        " them if they are there",
+        unit="s",
+        min=0.0,
+        max=60.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,38 @@ class IkNodeConfig(RobotChoice, ResidualConfig):
     residual_deadline: float = param(
         0.004, doc="no longer than this, by the wall's clock", unit="s", min=0.0005, max=60.0
     )
+
+
+@dataclass(frozen=True)
+class PolicyNodeConfig(RobotChoice):
+    """The policy node."""
+
+    policy: str = param(
+        "none", doc="name in the folder, path, or none; a change takes over in flight", dynamic=True
+    )
+    folder: str = param("", doc="of policies by name; empty for the installed ones")
+    watch: str = param("", doc="a folder: what is new or changed in it takes over; empty for none")
+    rate_hz: float = param(100.0, doc="of the control loop", unit="Hz", min=1.0, max=10_000.0)
+    lockstep: bool = param(False, doc="the plant waits: no deadline, and shadow runs are awaited")
+    listeners: int = param(0, doc="the first tick is answered once so many hear it", min=0, max=99)
+    imu_age: float = param(
+        0.0,
+        doc="an IMU's reading may be so much older than the tick; 0: it bears the tick's stamp",
+        unit="s",
+        min=0.0,
+        max=1.0,
+    )
+    inference_limit: float = param(
+        0.002, doc="the processor's time for an answer", unit="s", min=1e-6, max=10.0
+    )
+    tick_deadline: float = param(
+        0.004, doc="a later answer is none, by the wall's clock", unit="s", min=1e-4, max=60.0
+    )
+    largest_action: float = param(
+        100.0, doc="an answer beyond it is a fault; a full action is 1", min=1.0, max=1e6
+    )
+    switch: SwitchConfig = field(default_factory=SwitchConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
 
 
 @dataclass(frozen=True)

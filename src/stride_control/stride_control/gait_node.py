@@ -1,4 +1,8 @@
-"""gait: joint_states (the tick) and cmd_vel in, foot_targets out."""
+"""gait: joint_states (the tick) and cmd_vel in, foot_targets out.
+
+A policy's rates come with the residual of the tick before; they modulate the shape within its
+limits.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,27 @@ import math
 
 import numpy as np
 from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from stride_core.arrays import clip
+from stride_core.arrays import FloatArray, clip
 from stride_core.gait import PATTERNS, GaitInputs, make_gait, shape_array
+from stride_core.gait.config import SHAPE_PARTS
 
 from stride_control.config import GaitNodeConfig
 from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, doubles, stamp_ns
 from stride_control.node import TICK_QOS, StrideNode
-from stride_msgs.msg import FootTargets
+from stride_msgs.msg import FootTargets, Residual
 
 _FASTEST = 1e3
 """A command beyond this is that much, so that the arithmetic stays finite; the gait limits it."""
 
 _LONGEST_TICK_S = 0.1
 """The gait does not leap over a gap in the ticks: it goes on from where it was."""
+
+_NO_TICK = -1
+_NEVER_S = 60.0
 
 
 class GaitNode(StrideNode[GaitNodeConfig]):
@@ -34,9 +43,20 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._upright = True
         self._last_ns: int | None = None
         self._limited = False
+        self._waiting: JointState | None = None
+        self._rates: FloatArray | None = None
+        self._rates_ns = _NO_TICK
+        self._patient = self.config.rates_deadline > 0.0
         self._message = FootTargets(legs=list(self.robot.legs))
         self._feet = self.create_publisher(FootTargets, "foot_targets", TICK_QOS)
-        self.create_subscription(JointState, "joint_states", self.timed(self._on_tick), TICK_QOS)
+        self.create_subscription(JointState, "joint_states", self.timed(self._on_state), TICK_QOS)
+        self.create_subscription(Residual, "residual", self._on_residual, TICK_QOS)
+        # In lockstep a simulated clock stands still while the tick waits.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._deadline = self.create_timer(
+            self.config.rates_deadline or _NEVER_S, self._on_deadline, clock=steady
+        )
+        self._deadline.cancel()
         if self.config.stamped_cmd_vel:
             self.create_subscription(TwistStamped, "cmd_vel", lambda m: self._on_twist(m.twist), 10)
         else:
@@ -65,12 +85,51 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._command = clip(np.array(command), -_FASTEST, _FASTEST)
         self._command_ns = self._last_ns or 0
 
-    def _on_tick(self, state: JointState) -> None:
+    def _on_state(self, state: JointState) -> None:
+        """A tick goes by the rates of the tick before, whatever the order of messages."""
+        self._waiting, last = state, self._last_ns
+        owed = last is not None and self._rates_ns < last
+        if owed and self._patient and stamp_ns(state.header.stamp) != last:  # not repeated
+            self._deadline.reset()
+        else:
+            self._tick(state)
+
+    def _on_residual(self, residual: Residual) -> None:
+        self._rates_ns = stamp_ns(residual.header.stamp)
+        self._rates = self._read_rates(residual)
+        if self._last_ns is not None and self._rates_ns >= self._last_ns:
+            self._patient = self.config.rates_deadline > 0.0
+            if self._waiting is not None:
+                self._tick(self._waiting)
+
+    def _on_deadline(self) -> None:
+        self._patient = False
+        if self._waiting is not None:
+            self._tick(self._waiting)
+
+    def _read_rates(self, residual: Residual) -> FloatArray | None:
+        if not residual.rates:
+            return None
+        if len(residual.rates) != len(SHAPE_PARTS):
+            self.warn_once(
+                "residual",
+                f"residual.rates: {len(residual.rates)} values: expected {len(SHAPE_PARTS)}:"
+                " the shape is not modulated",
+            )
+            return None
+        return np.asarray(residual.rates)
+
+    def _tick(self, state: JointState) -> None:
+        self._deadline.cancel()
+        self._waiting = None
         now = stamp_ns(state.header.stamp)
+        rates = self._rates if self._rates_ns == self._last_ns else None
         dt = 0.0 if self._last_ns is None else (now - self._last_ns) / NANOSECONDS
         self._last_ns = now
         self._expire_command(now)
-        inputs = self._inputs._replace(command=self._command, upright=np.array(self._upright))
+        inputs = self._inputs._replace(
+            command=self._command, upright=np.array(self._upright), rates=rates
+        )
         self._state, out = self._gait.step(self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S))
         message = self._message
         message.header = state.header

@@ -14,7 +14,7 @@ from stride_core.residual import add_residual
 
 from stride_control.config import IkNodeConfig
 from stride_control.executor import run
-from stride_control.messages import Rows, doubles
+from stride_control.messages import Rows, doubles, stamp_ns
 from stride_control.node import TICK_QOS, StrideNode
 from stride_msgs.msg import FootTargets, Residual
 
@@ -23,7 +23,8 @@ class IkNode(StrideNode[IkNodeConfig]):
     """Wires ``add_residual`` and the robot's inverse kinematics to topics.
 
     Where a residual is expected, the tick waits for it, but no longer than the deadline: a late
-    policy costs the residual of one tick and nothing else.
+    policy costs the residual of one tick and nothing else. After that no tick waits until a
+    residual comes in its time again: a policy that is gone holds up one tick.
     """
 
     def __init__(self, **kwargs: object) -> None:
@@ -31,7 +32,10 @@ class IkNode(StrideNode[IkNodeConfig]):
         self._feet = Rows("leg", self.robot.legs)
         self._offsets = Rows("leg", self.robot.legs)
         self._waiting: FootTargets | None = None
+        self._tick = -1
+        self._patient = True
         self._residual: Residual | None = None
+        self._residual_ns = -1
         self._message = JointState(name=list(self.robot.joints))
         self._zero = np.zeros((len(self.robot.legs), 3))
         self._targets = self.create_publisher(JointState, "joint_targets", TICK_QOS)
@@ -48,24 +52,33 @@ class IkNode(StrideNode[IkNodeConfig]):
         """Everything is read from ``self.config`` where it is used."""
 
     def _on_feet(self, feet: FootTargets) -> None:
+        tick = stamp_ns(feet.header.stamp)
+        if self._waiting is not None and tick == self._tick:
+            return  # the plant repeats a tick that goes on waiting
         if self._waiting is not None:
             self._finish(None)
+        self._tick = tick
         if not self.config.expect_residual:
             self._solve(feet, self._zero)
             return
         self._waiting = feet
-        if self._residual is not None and self._residual.header.stamp == feet.header.stamp:
+        if self._residual is not None and self._residual_ns == tick:
             self._finish(self._residual)
-        else:
+        elif self._patient:
             self._deadline.reset()
+        else:
+            self._finish(None)
 
     def _on_residual(self, residual: Residual) -> None:
-        self._residual = residual
-        if self._waiting and residual.header.stamp == self._waiting.header.stamp:
+        self._residual, self._residual_ns = residual, stamp_ns(residual.header.stamp)
+        if self._residual_ns >= self._tick:
+            self._patient = True
+        if self._waiting and self._residual_ns == self._tick:
             self._finish(residual)
 
     def _on_deadline(self) -> None:
         if self._waiting is not None:
+            self._patient = False
             self._finish(None)
 
     def _finish(self, residual: Residual | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from struct import unpack_from
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from builtin_interfaces.msg import Time
 from stride_core.arrays import FloatArray
 
 NANOSECONDS = 1_000_000_000
+
+_HEADER = 4
+"""Where a CDR message begins, behind its encapsulation; byte 1 of that is odd for little-endian."""
 
 
 def stamp_ns(stamp: Time) -> int:
@@ -22,6 +26,19 @@ def to_stamp(nanoseconds: int) -> Time:
     """The stamp of an instant in integer nanoseconds."""
     sec, nanosec = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=sec, nanosec=nanosec)
+
+
+def peek_stamp(data: bytes) -> int:
+    """Stamp [ns] of a serialised message that begins with a header (CDR), without reading it."""
+    sec, nanosec = unpack_from("<iI" if data[1] & 1 else ">iI", data, _HEADER)
+    return int(sec) * NANOSECONDS + int(nanosec)
+
+
+def peek_frame(data: bytes) -> str:
+    """Its frame_id."""
+    (length,) = unpack_from("<I" if data[1] & 1 else ">I", data, _HEADER + 8)
+    start = _HEADER + 12
+    return data[start : start + length - 1].decode()
 
 
 def doubles(values: FloatArray) -> array[float]:

@@ -165,7 +165,7 @@ def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
         ConfigError: one line.
     """
     where = ", ".join(map(str, params_files))
-    gait, ik, guard = (_parameters(params_files, node) for node in ("gait", "ik", "safety"))
+    gait, ik, guard = (parameters_of(params_files, node) for node in ("gait", "ik", "safety"))
     config = from_mapping(GaitConfig, gait.get("gait"), f"{where}: gait")
     limits = {key: ik[key] for key in ("residual_limit",) if key in ik}
     try:
@@ -181,8 +181,12 @@ def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
     )
 
 
-def _parameters(params_files: Sequence[str | Path], node: str) -> dict[str, Any]:
-    """A node's parameters of several files, merged."""
+def parameters_of(params_files: Sequence[str | Path], node: str) -> dict[str, Any]:
+    """A node's parameters of several files, merged.
+
+    Raises:
+        ConfigError: no file has any; one line.
+    """
     merged: dict[str, Any] = {}
     for path in params_files:
         section = read_yaml(path).get(f"/**/{node}")

@@ -142,11 +142,13 @@ def _entry(content: bytes) -> tuple[str, str]:
 
 
 def _metadata(key: str, value: str) -> bytes:
-    entry = _field(_KEY, key.encode()) + _field(_VALUE, value.encode())
-    return _field(_METADATA, entry)
+    return encode(_METADATA, encode(_KEY, key.encode()) + encode(_VALUE, value.encode()))
 
 
-def _field(number: int, content: bytes) -> bytes:
+def encode(number: int, content: bytes | int) -> bytes:
+    """A field of protobuf: its number, and bytes or a whole number that is not negative."""
+    if isinstance(content, int):
+        return _number(number << 3 | _VARINT) + _number(content)
     return _number(number << 3 | _BYTES) + _number(len(content)) + content
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 
-from stride_bringup.cli.arguments import Parser
+from stride_bringup.cli.arguments import USAGE_ERROR, Parser
 
 
 def parser() -> Parser:
     """All options of ``bench``."""
     made = Parser(prog="./stride bench", description=__doc__)
-    made.add_argument("what", choices=("graph",), help="graph: latency of a tick, real-time factor")
+    made.add_argument(
+        "what",
+        choices=("graph", "policy"),
+        help="graph: latency of a tick, real-time factor; policy: of an answer, and of its node",
+    )
+    made.add_argument(
+        "--policy", default="untrained", metavar="NAME|PATH", help="of policy; a name or a path"
+    )
     made.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return made
 
@@ -19,8 +27,18 @@ def parser() -> Parser:
 def main(arguments: Sequence[str]) -> int:
     """Measure and print."""
     given = parser().parse_args(arguments)
-    from stride_bringup.bench.graph import measure, table
+    if given.what == "graph":
+        from stride_bringup.bench.graph import measure, table
 
-    result = measure()
-    print(json.dumps(result) if given.json else table(result))
+        result = measure()
+        print(json.dumps(result) if given.json else table(result))
+        return 0
+    from stride_bringup.bench import policy
+
+    try:
+        result = policy.measure(given.policy)
+    except (ValueError, OSError) as error:
+        print(f"./stride bench: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    print(json.dumps(result) if given.json else policy.table(result))
     return 0

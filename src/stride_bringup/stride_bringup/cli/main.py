@@ -12,6 +12,7 @@ COMMANDS = {
     "sim": "the simulated robot walks",
     "bench": "latency, speed and their floors, measured",
     "calibrate": "measure the gait's speeds and write them down",
+    "policy": "list, show, check and verify residual policies",
     "launch": "ros2 launch of this workspace's launch files",
 }
 TRAINING = {

@@ -53,7 +53,7 @@ def parser() -> Parser:
         metavar="NAME",
         help="trot walk pace bound; the robot's own if left out",
     )
-    add("--policy", metavar="none", help="residual policy")
+    add("--policy", metavar="NAME|PATH", help="or default: the robot's; or none")
     add(
         "--seconds",
         type=number(0.01, 1e7),
@@ -134,7 +134,7 @@ def _report(options: Any, figures: dict[str, Any], recorded: dict[str, int]) -> 
         "terrain": options.terrain,
         "difficulty": options.difficulty,
         "gait": options.gait_name,
-        "policy": options.policy,
+        "policy": options.policy_name,
         "rate_hz": options.rate,
         **figures,
         "bag": options.record or None,

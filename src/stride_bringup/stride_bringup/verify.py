@@ -1,0 +1,112 @@
+"""Replays recorded observations through a policy and compares its answers with those recorded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rclpy.serialization import deserialize_message
+from stride_control.messages import peek_stamp
+from stride_control.policy.loading import Policy
+from stride_control.policy.runner import Scene
+from stride_control.scene_reader import SceneReader
+from stride_core.arrays import FloatArray
+from stride_core.gait.config import SHAPE_PARTS
+from stride_core.observation import Observed
+from stride_core.robot import load_robot
+from stride_operator.bag import read
+
+from stride_msgs.msg import Residual
+
+_TOPICS = ("joint_states", "imu", "foot_targets", "residual")
+
+
+class Verified(NamedTuple):
+    """How far answers are from those recorded.
+
+    Attributes:
+        observations: compared.
+        difference: the largest, in shares of a full action.
+    """
+
+    observations: int
+    difference: float
+
+
+def verify(policy: Policy, recorded: Path, robot: str, servo: str) -> Verified:
+    """Compare with an .npz of observations and actions, or with a bag.
+
+    Raises:
+        ValueError, OSError: it cannot be read, or is of another policy; one line.
+    """
+    if recorded.is_dir() or recorded.suffix == ".mcap":
+        return _bag(policy, recorded, SceneReader(load_robot(robot, servo or None)))
+    if not recorded.is_file():
+        raise ValueError(f"{recorded}: no such file; expected an .npz or a bag")
+    return _arrays(policy, recorded)
+
+
+def _arrays(policy: Policy, recorded: Path) -> Verified:
+    try:
+        with np.load(recorded, allow_pickle=False) as data:
+            observation, action = (np.asarray(data[n], float) for n in ("observation", "action"))
+    except (KeyError, ValueError, EOFError) as error:
+        raise ValueError(f"{recorded}: expected arrays observation and action: {error}") from None
+    count = len(observation)
+    for name, array, size in (
+        ("observation", observation, policy.observation.size),
+        ("action", action, policy.action.size),
+    ):
+        if array.shape != (count, size):
+            raise ValueError(f"{recorded}: {name}: {array.shape}: expected ({count}, {size})")
+    answers = policy.network(observation)
+    return Verified(count, float(np.abs(answers - action).max(initial=0.0)))
+
+
+def _bag(policy: Policy, recorded: Path, reader: SceneReader) -> Verified:
+    """Each tick in which this policy alone was obeyed in full, as it was in the tick before."""
+    count, difference = 0, 0.0
+    before: FloatArray | None = np.zeros(policy.action.size)  # a run begins without memory
+    for scene, residual in ticks(recorded, reader):
+        obeyed = residual is not None and residual.policy == policy.identity
+        said = _action(policy, residual) if obeyed and residual.strength == 1.0 else None
+        if said is not None and before is not None:
+            seen = policy.observation.build(Observed(scene.sensed, scene.gait, before))
+            answer = np.clip(policy.network(seen), -1.0, 1.0)
+            difference = max(difference, float(np.abs(answer - said).max()))
+            count += 1
+        before = said
+    return Verified(count, difference)
+
+
+def _action(policy: Policy, residual: Residual) -> FloatArray:
+    """The answer behind a residual of full strength, in shares of a full action."""
+    config = policy.action.config
+    columns = [SHAPE_PARTS.index(name) for name in config.modulation]
+    said = [*residual.offset, *(residual.rates[column] for column in columns)]
+    full = [config.residual] * len(residual.offset) + list(config.modulation.values())
+    scale = np.array(full)
+    return np.divide(said, scale, out=np.zeros(len(said)), where=scale > 0.0)
+
+
+def ticks(recorded: Path, reader: SceneReader) -> Iterator[tuple[Scene, Any]]:
+    """What each tick of a bag showed, and the residual that answered it; None where one is missing.
+
+    A bag has each topic in the order of its stamps, and the topics in any order.
+    """
+    ticks: dict[int, dict[str, bytes]] = defaultdict(dict)
+    for message in read(recorded):
+        topic = message.topic.rpartition("/")[2]
+        if topic in _TOPICS:
+            ticks[peek_stamp(message.data)][topic] = message.data
+    for _, found in sorted(ticks.items()):
+        if not {"joint_states", "imu", "foot_targets"} <= found.keys():
+            continue
+        reader.hear_state(found["joint_states"])
+        reader.hear_imu(found["imu"])
+        reader.hear_feet(found["foot_targets"])
+        answer = found.get("residual")
+        yield reader.read(), deserialize_message(answer, Residual) if answer else None

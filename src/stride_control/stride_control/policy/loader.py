@@ -1,0 +1,132 @@
+"""Requests for another policy: loaded on the background thread, collected by the control thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from stride_control.policy.background import Background
+from stride_control.policy.library import NONE, PolicyError, find_policy, name_of
+from stride_control.policy.loading import Policy, Terms, load_policy
+from stride_control.policy.switch import Request, Switch
+
+
+class Outcome(NamedTuple):
+    """How a request went.
+
+    Attributes:
+        accepted: whether the policy takes over, or was loaded if nobody waits for that.
+        message: one line, with what this machine measured.
+        policy: identity of the policy; empty for none.
+    """
+
+    accepted: bool
+    message: str
+    policy: str = ""
+
+
+class _Refusal(NamedTuple):
+    name: str
+    error: PolicyError
+
+
+class Loader:
+    """Turns names into policies.
+
+    Attributes:
+        folder: where names are looked up.
+    """
+
+    def __init__(self, folder: Path, terms: Terms, background: Background) -> None:
+        self.folder = folder
+        self._terms = terms
+        self._background = background
+        self._inbox: SimpleQueue[Request | _Refusal] = SimpleQueue()
+
+    def load(self, name: str) -> Policy | None:
+        """The policy of that name now, as at the start; None for none.
+
+        Raises:
+            PolicyError: one line.
+        """
+        file = self.find(name)
+        return load_policy(file, self._terms, name_of(file, self.folder)) if file else None
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name; None for none.
+
+        Raises:
+            PolicyError: one line.
+        """
+        return None if name == NONE else find_policy(name, self.folder)
+
+    def name_of(self, policy: Policy) -> str:
+        """By which ``load`` finds a policy again: short where it is in the folder."""
+        inside = policy.path.is_relative_to(self.folder)
+        return name_of(policy.path, self.folder) if inside else str(policy.path)
+
+    def ask(
+        self, name: str, wait: bool = True, busy: Callable[[], str] = lambda: ""
+    ) -> Future[Outcome]:
+        """Let a policy take over; returns at once.
+
+        Args:
+            name: as the user says it.
+            wait: answer when it takes over; else once it is loaded.
+            busy: asked when its turn comes: why not now, or empty.
+        """
+        answer: Future[Outcome] = Future()
+        self._background.do(lambda: self._load(name, wait, busy, answer))
+        return answer
+
+    def deliver(self, switch: Switch) -> None:
+        """On the control thread, before a tick: hand over what has been loaded or refused."""
+        while not self._inbox.empty():
+            item = self._inbox.get()
+            if isinstance(item, _Refusal):
+                switch.refuse(*item)
+            else:
+                switch.ask(item)
+
+    def _load(
+        self, name: str, wait: bool, busy: Callable[[], str], answer: Future[Outcome]
+    ) -> None:
+        try:
+            if why := busy():
+                raise PolicyError(f"busy: {why}; try again")
+            policy = self.load(name)
+        except Exception as error:
+            refused = error if isinstance(error, PolicyError) else PolicyError(_line(error))
+            self._inbox.put(_Refusal(name, refused))
+            _settle(answer, Outcome(False, _measured(refused)))
+            return
+
+        def told(error: PolicyError | None, identity: str) -> None:
+            if error is not None:
+                _settle(answer, Outcome(False, _measured(error)))
+            else:
+                _settle(answer, Outcome(True, f"{identity} takes over", _of(policy)))
+
+        self._inbox.put(Request(policy, told))
+        if not wait:
+            _settle(answer, Outcome(True, f"{_of(policy) or NONE} is loaded", _of(policy)))
+
+
+def _settle(answer: Future[Outcome], outcome: Outcome) -> None:
+    if not answer.done():
+        answer.set_result(outcome)
+
+
+def _of(policy: Policy | None) -> str:
+    return policy.identity if policy else ""
+
+
+def _measured(error: PolicyError) -> str:
+    return f"{error} (measured: {error.measured})" if error.measured else str(error)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,217 @@
+"""policy: foot_targets, joint_states and imu in, residual out.
+
+A network answers each tick; ``stride_control.policy`` decides which, and how much of it counts.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from math import acos, inf
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Imu, JointState
+
+from stride_control.config import PolicyNodeConfig
+from stride_control.executor import run
+from stride_control.messages import doubles, peek_frame, to_stamp
+from stride_control.node import TICK_QOS, StrideNode
+from stride_control.policy.background import Background
+from stride_control.policy.library import NONE
+from stride_control.policy.loader import Loader, Outcome
+from stride_control.policy.loading import Terms
+from stride_control.policy.runner import Bounds, Scene
+from stride_control.policy.switch import Applied, Event, EventKind, Switch
+from stride_control.policy.watch import FolderWatch
+from stride_control.policy_service import SwapService
+from stride_control.scene_reader import SceneReader
+from stride_msgs.msg import FootTargets, PolicyEvent, Residual
+
+_EVENTS_KEPT = 50
+_LOOK_S = 1.0
+
+_FAILURES = (EventKind.REFUSED, EventKind.ROLLED_BACK, EventKind.UNLOADED)
+
+
+class PolicyNode(StrideNode[PolicyNodeConfig]):
+    """Wires ``Switch`` to topics, and requests for a policy to ``Loader``."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__("policy", PolicyNodeConfig, **kwargs)
+        config = self.config
+        terms = Terms(self.robot, config.rate_hz, config.inference_limit, config.largest_action)
+        background = Background("policy")
+        self._loader = Loader(Path(config.folder), terms, background)
+        self._background = background
+        try:
+            first = self._loader.load(config.policy)
+            self._watched = FolderWatch(Path(config.watch)) if config.watch else None
+        except ValueError:
+            background.close()
+            raise
+        legs = len(self.robot.legs)
+        self._switch = Switch(
+            legs, config.switch, self._bounds(config), background, wait=config.lockstep
+        )
+        if first is not None:
+            self._switch.start(first)
+        self._reader = SceneReader(self.robot, config.imu_age)
+        self._showing = False
+        self._answered = -1
+        self._message = Residual(legs=list(self.robot.legs), offset=[0.0] * (3 * legs))
+        self.counts.update(incomplete=0)
+
+        latched = QoSProfile(depth=_EVENTS_KEPT, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._residuals = self.create_publisher(Residual, "residual", TICK_QOS)
+        self._events = self.create_publisher(PolicyEvent, "policy_event", latched)
+        for kind, topic, callback in (
+            (JointState, "joint_states", self._on_state),
+            (Imu, "imu", self._on_imu),
+            (FootTargets, "foot_targets", self.timed(self._on_feet)),
+        ):
+            self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
+        self._service = SwapService(self, lambda name, wait: self._ask(name, wait))
+        if self._watched is not None:
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self.create_timer(_LOOK_S, lambda: background.do(self._look), clock=steady)
+
+    def apply(self, config: PolicyNodeConfig) -> None:
+        """Take over thresholds at once, and another policy in its own time."""
+        if not hasattr(self, "_switch"):
+            return
+        if config.policy != self.config.policy and not self._showing:
+            self._loader.find(config.policy)
+            self._ask(config.policy)
+        self._switch.config, self._switch.bounds = config.switch, self._bounds(config)
+
+    def _bounds(self, config: PolicyNodeConfig) -> Bounds:
+        deadline = inf if config.lockstep else config.tick_deadline
+        return Bounds(config.gate, config.largest_action, config.inference_limit, deadline)
+
+    # --- the tick -------------------------------------------------------------------------------
+
+    def _on_state(self, data: bytes) -> None:
+        self._reader.hear_state(data)
+        self._answer_if_complete()
+
+    def _on_imu(self, data: bytes) -> None:
+        self._reader.hear_imu(data)
+        self._answer_if_complete()
+
+    def _on_feet(self, data: bytes) -> None:
+        before = self._reader.tick
+        self.counts["incomplete"] += before not in (self._answered, -1)
+        self._reader.hear_feet(data)
+        if self._reader.tick == self._answered:
+            self._residuals.publish(self._message)  # the plant repeats a tick: so does the answer
+        else:
+            self._answer_if_complete()
+
+    def _answer_if_complete(self) -> None:
+        reader = self._reader
+        if reader.tick == self._answered or not reader.complete:
+            return
+        if self._answered < 0 and self._residuals.get_subscription_count() < self.config.listeners:
+            return  # the plant repeats its first tick until all are connected
+        self._loader.deliver(self._switch)
+        if self._switch.idle:
+            self._publish(self._switch.nothing)
+        else:
+            try:
+                scene = reader.read()
+            except ValueError as error:
+                self.warn_once("scene", f"{error}: no residual")
+                return
+            self._publish(self._switch.tick(scene, _tilt(scene)))
+        events = self._switch.events()
+        for event in events:
+            self._tell(event)
+        if any(event.kind is not EventKind.LOADED for event in events):
+            self._show_in_parameter()
+
+    def _publish(self, residual: Applied) -> None:
+        message, self._answered = self._message, self._reader.tick
+        message.header.stamp = to_stamp(self._answered)
+        message.header.frame_id = peek_frame(self._reader.feet)
+        message.offset = doubles(residual.offset)
+        message.rates = [] if residual.rates is None else doubles(residual.rates)
+        message.policy = residual.policy
+        message.strength, message.novelty = residual.strength, residual.novelty
+        self._residuals.publish(message)
+
+    def _tell(self, event: Event) -> None:
+        message = PolicyEvent(
+            kind=int(event.kind),
+            policy=event.policy,
+            previous=event.previous,
+            reason=event.reason,
+        )
+        message.header.stamp = to_stamp(self._reader.tick)
+        self._events.publish(message)
+        log = self.get_logger()
+        text = f"{event.kind.name} {event.policy or NONE}: {event.reason}"
+        if event.kind in _FAILURES:
+            log.warning(text)
+        else:
+            log.info(text)
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _ask(self, name: str, wait: bool = True) -> Future[Outcome]:
+        return self._loader.ask(name, wait, lambda: self._switch.busy)
+
+    def _look(self) -> None:
+        """On the background thread: what is new in the watched folder takes over, in its turn."""
+        if self._watched is None or self._switch.busy:
+            return
+        file = self._watched.look()
+        if file is not None:
+            self._ask(str(file))
+
+    def _show_in_parameter(self) -> None:
+        """The parameter says which policy is in charge, whoever asked for it."""
+        active = self._switch.active
+        name = self._loader.name_of(active) if active else NONE
+        if name != self.config.policy:
+            self._showing = True
+            self.set_parameters([Parameter("policy", value=name)])
+            self._showing = False
+
+    # --- figures and the end --------------------------------------------------------------------
+
+    def diagnose(self) -> dict[str, str]:
+        """Who is in charge; what was measured; faults by their text."""
+        switch, message = self._switch, self._message
+        figures = {
+            "policy": message.policy or NONE,
+            "state": switch.state,
+            "strength": f"{message.strength:.3f}",
+            "novelty": f"{message.novelty:.2f}",
+        }
+        if switch.active is not None:
+            figures["inference_us"] = f"{1e6 * switch.active.inference:.1f}"
+        if switch.report is not None:
+            report = switch.report
+            figures["shadow"] = (
+                f"{report.ticks} ticks, {1e3 * report.difference:.2f} mm apart, novelty"
+                f" {report.novelty:.1f}, {1e6 * report.inference:.0f} us"
+            )
+        return figures | {f"fault: {fault}": str(n) for fault, n in switch.faults.items()}
+
+    def destroy_node(self) -> None:
+        """End the threads, too."""
+        self._service.close()
+        self._background.close()
+        super().destroy_node()
+
+
+def _tilt(scene: Scene) -> float:
+    """Angle between the trunk's vertical and the world's [rad]; NaN if unknown."""
+    return acos(min(max(float(scene.sensed.up[2]), -1.0), 1.0))
+
+
+def main() -> int:
+    """Entry point of the ``policy_node`` executable."""
+    return run(lambda: [PolicyNode()])

@@ -1,0 +1,181 @@
+"""Files of policies that must not run, one for each way to be wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+from stride_core.contract import Normaliser
+from stride_core.observation import DEPLOYABLE, Term
+from stride_core.policy_file import write_contract
+from tests.policy.models import ROBOT, Mlp, contract_of, model_of, policy_bytes, wide
+
+SIZE = 60
+UP = 2
+"""Column of an observation that holds gravity's z: -1 for a robot that stands."""
+
+
+def constant(node_inputs: list[str], op: str, domain: str = "", **values: Any) -> onnx.ModelProto:
+    """A model whose answer is 0 times one operator's output."""
+    nodes = [
+        helper.make_node("Gemm", ["observation", "zero"], ["still"]),
+        helper.make_node(op, node_inputs, ["made"], domain=domain),
+        helper.make_node("Add", ["still", "made"], ["action"]),
+    ]
+    return model_of(nodes, {"zero": np.zeros((SIZE, 12)), **values}, SIZE, 12)
+
+
+def nan_where_it_stands() -> bytes:
+    """The square root of gravity's z: well around its mean of training, NaN on a real robot."""
+    mean, std = [0.0] * SIZE, [1.0] * SIZE
+    mean[UP], std[UP] = 5.0, 0.01
+    pick = np.zeros((SIZE, 12))
+    pick[UP] = 1.0
+    nodes = [
+        helper.make_node("Gemm", ["observation", "pick"], ["up"]),
+        helper.make_node("Sqrt", ["up"], ["root"]),
+        helper.make_node("Mul", ["root", "zero"], ["action"]),
+    ]
+    model = model_of(nodes, {"pick": pick, "zero": np.zeros(12)}, SIZE, 12)
+    return policy_bytes(model=model, normaliser=Normaliser(tuple(mean), tuple(std)))
+
+
+def slow() -> bytes:
+    """Some 60 million multiplications."""
+    width, depth = 1000, 60
+    names = ["first", *[f"x{i}" for i in range(depth)]]
+    nodes = [helper.make_node("Gemm", ["observation", "into"], ["first"])]
+    for before, after in pairwise(names):
+        nodes.append(helper.make_node("Gemm", [before, "within"], [after]))
+    nodes.append(helper.make_node("Gemm", [names[-1], "out"], ["action"]))
+    shapes = {"into": (SIZE, width), "within": (width, width), "out": (width, 12)}
+    model = model_of(nodes, {name: np.zeros(shape) for name, shape in shapes.items()}, SIZE, 12)
+    return policy_bytes(model=model)
+
+
+def endless() -> bytes:
+    """A loop that never ends."""
+    yes = helper.make_tensor("value", onnx.TensorProto.BOOL, [], [True])
+    on, on_again = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.BOOL, []) for name in ("on", "again")
+    )
+    count = helper.make_tensor_value_info("count", onnx.TensorProto.INT64, [])
+    seen, same = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", SIZE])
+        for name in ("seen", "same")
+    )
+    steps = [
+        helper.make_node("Identity", ["on"], ["again"]),
+        helper.make_node("Identity", ["seen"], ["same"]),
+    ]
+    body = helper.make_graph(steps, "body", [count, on, seen], [on_again, same])
+    nodes = [
+        helper.make_node("Constant", [], ["yes"], value=yes),
+        helper.make_node("Loop", ["", "yes", "observation"], ["at last"], body=body),
+        helper.make_node("Gemm", ["at last", "zero"], ["action"]),
+    ]
+    return policy_bytes(model=model_of(nodes, {"zero": np.zeros((SIZE, 12))}, SIZE, 12))
+
+
+def outside(folder: Path) -> bytes:
+    """Weights in another file, where no checksum reaches."""
+    model = Mlp.random(wide(SIZE), 12, 0, 0.1, (32,)).model()
+    onnx.save_model(
+        model, folder / "outside.part", save_as_external_data=True, location="weights.bin",
+        size_threshold=0,
+    )  # fmt: skip
+    return write_contract((folder / "outside.part").read_bytes(), contract_of())
+
+
+def swapped_terms() -> bytes:
+    """The right terms in the right order, but a size that this robot's cannot have."""
+    terms = list(contract_of().observation)
+    terms[2] = Term("joint_position", 11, "rad", "")
+    return policy_bytes(observation=tuple(terms))
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    """One bit of the file is another."""
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+GOOD = policy_bytes()
+JOINTS = ROBOT.joints
+
+
+def _with(**changes: Any) -> Callable[[], bytes]:
+    return lambda: write_contract(
+        Mlp.random(wide(SIZE), 12, 1, 0.1, (16,)).model().SerializeToString(),
+        dataclasses.replace(contract_of(), **changes),
+    )
+
+
+def _without(term: str) -> Callable[[], bytes]:
+    """The contract leaves a term out; the network keeps its size."""
+    names = [name for name in DEPLOYABLE if name != term]
+    fitting = contract_of(names=names, normaliser=wide(SIZE - 3))
+    return _with(observation=fitting.observation, normaliser=fitting.normaliser)
+
+
+BROKEN: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
+    "robot": (_with(robot="go2"), ("robot: go2: expected fivebar",)),
+    "digest": (_with(robot_digest="ab" * 32), ("robot_digest: abab", "expected")),
+    "servo": (_with(servo="sts3215_345"), ("servo: sts3215_345: expected sts3215_147",)),
+    "joints": (
+        _with(joints=(JOINTS[1], JOINTS[0], *JOINTS[2:])),
+        ("joints: FL_shoulder_L, FL_tilt,", "expected FL_tilt, FL_shoulder_L,"),
+    ),
+    "missing observation": (
+        _without("gyro"),
+        ("the network's observation: 60 values: expected 57",),
+    ),
+    "extra observation": (
+        _with(observation=(*contract_of().observation, Term("height", 1, "m", "world"))),
+        ("observation: 'height': expected one of gravity, gyro",),
+    ),
+    "size of an observation": (swapped_terms, ("observation.joint_position", "11", "expected")),
+    "action": (_with(action_names=("x",) * 12), ("action_names: x, x", "expected FL_x, FL_y")),
+    "statistics": (_with(normaliser=wide(59)), ("normaliser: 59: expected 60",)),
+    "rate": (_with(rate_hz=50.0), ("rate_hz: 50.0: expected 100.0",)),
+    "version": (_with(format=99), ("format: 99: expected 1",)),
+    "damaged weights": (lambda: flipped(GOOD, 500), ("damaged: SHA-256 of the weights",)),
+    "damaged contract": (
+        lambda: GOOD.replace(b'"rate_hz": 100.0', b'"rate_hz": 100.5'),
+        ("damaged: SHA-256 of the contract",),
+    ),
+    "truncated": (lambda: GOOD[: len(GOOD) // 2], ("not an ONNX file, or cut short",)),
+    "empty": (lambda: b"", ("not an ONNX file", "no graph")),
+    "no ONNX": (lambda: b"# a text, not a network\n", ("not an ONNX file",)),
+    "no contract": (
+        lambda: Mlp.random(wide(SIZE), 12, 1, 0.1, (16,)).model().SerializeToString(),
+        ("no contract: expected 'stride.contract'",),
+    ),
+    "operator": (
+        lambda: policy_bytes(model=constant(["observation"], "Levitate", "org.example")),
+        ("onnxruntime cannot run it", "Levitate"),
+    ),
+    "input": (
+        lambda: policy_bytes(
+            model=model_of(
+                [helper.make_node("Gemm", ["obs", "zero"], ["action"])],
+                {"zero": np.zeros((SIZE, 12))}, SIZE, 12, input="obs",
+            )
+        ),
+        ("input: obs", "expected observation"),
+    ),
+    "too few actions": (
+        lambda: policy_bytes(model=Mlp.random(wide(SIZE), 11, 1, 0.1, (16,)).model()),
+        ("the network's action: 11 values: expected 12",),
+    ),
+    "huge answers": (
+        lambda: policy_bytes(gain=1e6),
+        ("warm-up: action", "expected finite numbers within 100"),
+    ),
+    "slow": (slow, ("too slow: expected at most 2 ms",)),
+}  # fmt: skip

@@ -1,0 +1,216 @@
+"""Policies that change while the robot walks, through the whole graph."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+import yaml
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from stride_bringup.graph import ros_arguments, sim_nodes
+from stride_bringup.options import Options, config_file
+from stride_bringup.processes import executable
+from stride_bringup.verify import ticks
+from stride_control.messages import stamp_ns, to_stamp
+from stride_control.policy.gate import GateConfig
+from stride_control.policy.library import read_policy
+from stride_control.policy.loading import Terms, load_policy
+from stride_control.policy.runner import Bounds, Runner
+from stride_control.scene_reader import SceneReader
+from stride_core.arrays import FloatArray
+from tests.graph.harness import FAST, Graph, stage
+from tests.graph.watching import Watcher, pause
+from tests.policy.models import HIDDEN, ROBOT, write_policy
+from tests.policy.untrained import FOLDER
+
+from stride_msgs.msg import PolicyEvent, Residual
+from stride_msgs.srv import SwapPolicy
+from stride_operator import bag
+
+TYPES: dict[str, Any] = {"/residual": Residual, "/policy_event": PolicyEvent}
+PERIOD = 10_000_000  # ns
+WALK = ("--vx", "0.15", "--terrain", "rough", "--record", "bag")
+
+
+def shipped_statistics() -> Any:
+    return read_policy(FOLDER / "policy.onnx")[1].normaliser
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[str, str]:
+    """Two policies that move the feet by some millimetres, differently."""
+    return policies(tmp_path, 100.0)
+
+
+def policies(folder: Path, rate_hz: float) -> tuple[str, str]:
+    how: dict[str, Any] = {"normaliser": shipped_statistics(), "hidden": HIDDEN, "gain": 0.1}
+    one, two = (
+        str(write_policy(folder / f"{seed}.onnx", seed=seed, rate_hz=rate_hz, **how))
+        for seed in (1, 2)
+    )
+    return one, two
+
+
+def config(folder: Path, **switch: float) -> str:
+    """The robot's configuration with other times of the switch."""
+    text = yaml.safe_load(config_file("fivebar").read_text("utf-8"))
+    text["/**/policy"]["ros__parameters"]["switch"] = switch
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(text), "utf-8")
+    return str(path)
+
+
+def swap(graph: Graph, node: Node, name: str, wait: bool = True) -> Any:
+    answer = graph.call(node, SwapPolicy, "policy/swap", policy=name, wait=wait)
+    assert answer.success, answer.message
+    return answer
+
+
+def recorded(folder: Path) -> dict[str, list[Any]]:
+    """Residuals and events of the bag."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for message in bag.read(folder / "bag"):
+        if message.topic in TYPES:
+            found[message.topic].append(deserialize_message(message.data, TYPES[message.topic]))
+    return found
+
+
+def offsets(residuals: Sequence[Any]) -> FloatArray:
+    """(ticks, 12) [m]."""
+    return np.array([residual.offset for residual in residuals])
+
+
+def largest_step(values: FloatArray) -> float:
+    """Of (ticks, 12), from tick to tick [m]."""
+    return float(np.abs(np.diff(values, axis=0)).max())
+
+
+def own_step(file: str, folder: Path) -> float:
+    """The largest step of what a policy by itself would have said in the ticks of the bag."""
+    runner = Runner(load_policy(Path(file), Terms(ROBOT, 100.0)))
+    bounds = Bounds(GateConfig(), 100.0, 1.0, math.inf)
+    seen = ticks(folder / "bag", SceneReader(ROBOT))
+    return largest_step(np.array([runner.step(scene, bounds).offset.ravel() for scene, _ in seen]))
+
+
+def test_ten_swaps_in_a_walk_in_lockstep(tmp_path: Path, pair: tuple[str, str]) -> None:
+    times = config(tmp_path, shadow_time=0.3, fade_time=0.3, probation_time=0.5)
+    with stage(tmp_path) as (processes, graph):
+        arguments = (*FAST, *WALK, "--seconds", "30", "--policy", pair[0], "--config", times)
+        run = processes.sim(*arguments)
+        node = graph.add(Node, "user")
+        identities = [swap(graph, node, pair[(i + 1) % 2]).policy for i in range(10)]
+        assert run.wait() == 0, run.err
+        report = run.report()
+        found = recorded(tmp_path)
+    assert (report["falls"], report["missed_ticks"], report["ticks"]) == (0, 0, 3000)
+    residuals, events = found["/residual"], found["/policy_event"]
+    stamps = [stamp_ns(residual.header.stamp) for residual in residuals]
+    assert stamps == [PERIOD * tick for tick in range(3000)]
+    switched = [event for event in events if event.kind == PolicyEvent.SWITCHED]
+    assert [event.policy for event in switched[1:]] == identities
+    kinds = [event.kind for event in events]
+    assert kinds.count(PolicyEvent.LOADED) == 10
+    assert not {PolicyEvent.REFUSED, PolicyEvent.ROLLED_BACK, PolicyEvent.UNLOADED} & set(kinds)
+    # each event is of the tick whose residual shows it
+    by_stamp = dict(zip(stamps, residuals, strict=True))
+    for event in switched:
+        assert by_stamp[stamp_ns(event.header.stamp)].policy == event.policy
+    # smoothstep's steepest slope is 1.5; between two values of at most the largest
+    values, fade_ticks = offsets(residuals), 30
+    own = max(own_step(file, tmp_path) for file in pair)
+    assert 0.0 < largest_step(values) <= own + 1.5 / fade_ticks * 2.0 * np.abs(values).max()
+
+
+def test_fifty_swaps_in_real_time(tmp_path: Path) -> None:
+    """A swap that held up its tick would miss fifty; a busy machine may miss some."""
+    pair = policies(tmp_path, 50.0)
+    times = config(tmp_path, shadow_time=0.02, fade_time=0.04, probation_time=0.04)
+    with stage(tmp_path) as (processes, graph):
+        arguments = ("--headless", "--json", *WALK, "--policy", pair[0], "--config", times)
+        run = processes.sim(*arguments, "--rate", "50", "--realtime-factor", "0.5")
+        node = graph.add(Node, "user")
+        for number in range(50):
+            swap(graph, node, pair[(number + 1) % 2])
+        run.process.terminate()
+        assert run.wait() == 0, run.err
+        report = run.report()
+        found = recorded(tmp_path)
+    assert report["falls"] == 0
+    assert report["missed_ticks"] < 25, report
+    kinds = [event.kind for event in found["/policy_event"]]
+    assert kinds.count(PolicyEvent.SWITCHED) == 51
+    assert PolicyEvent.ROLLED_BACK not in kinds
+    stamps = np.array([stamp_ns(residual.header.stamp) for residual in found["/residual"]])
+    assert (np.diff(stamps) > 0).all()
+    bounded = np.abs(offsets(found["/residual"]))
+    assert 0.0 < bounded.max() <= 0.02
+
+
+RUN: dict[str, Any] = {
+    "record": "bag", "headless": True, "realtime_factor": 0.0, "command": (0.15, 0.0, 0.0),
+}  # fmt: skip
+OTHERS = f"""
+import sys
+from stride_bringup.composed import make_nodes
+from stride_bringup.graph import sim_nodes
+from stride_bringup.options import Options
+from stride_control.executor import run
+options = Options(**{RUN}, policy=sys.argv[1])
+specs = [spec for spec in sim_nodes(options) if spec.name != "policy"]
+sys.exit(run(lambda: make_nodes(specs, options)))
+"""
+"""All nodes but the policy's, in one process."""
+
+
+def walk_to(user: Watcher, tick: int) -> None:
+    """Step until a tick has been published."""
+    now = stamp_ns(user.ask_for(0).stamp) // PERIOD
+    end = to_stamp(user.step(tick - now))
+    assert end == to_stamp(tick * PERIOD)
+    user.graph.until(lambda: user.ask_for(0).stamp == end)
+
+
+def stepped_swap(folder: Path, pair: tuple[str, str]) -> dict[str, list[bytes]]:
+    """Bytes of a run of which every tick is asked for, and in tick 40 another policy."""
+    folder.mkdir()
+    options = Options(**RUN, policy=pair[0])
+    (policy,) = [spec for spec in sim_nodes(options) if spec.name == "policy"]
+    with stage(folder) as (processes, graph):
+        runs = [processes.start(sys.executable, "-c", OTHERS, pair[0])]
+        user = Watcher(graph)
+        assert pause(graph, user.node)  # before its first tick: it waits for the policy to listen
+        runs.append(processes.start(*executable(policy), *ros_arguments(policy, options)))
+        walk_to(user, 40)
+        swap(graph, user.node, pair[1], wait=False)
+        walk_to(user, 200)
+        for run in runs:
+            run.process.terminate()
+        assert [run.wait() for run in runs] == [0, 0], [run.err for run in runs]
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for message in bag.read(folder / "bag"):
+        if found[message.topic][-1:] != [message.data]:  # a tick that is repeated
+            found[message.topic].append(message.data)
+    return found
+
+
+def test_the_same_swap_at_the_same_tick_is_the_same_bag(
+    tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    one = stepped_swap(tmp_path / "one", pair)
+    two = stepped_swap(tmp_path / "two", pair)
+    kinds = [deserialize_message(data, PolicyEvent).kind for data in one["/policy_event"]]
+    assert kinds == [PolicyEvent.SWITCHED, PolicyEvent.LOADED, PolicyEvent.SWITCHED]
+    assert len(one["/residual"]) == 201
+    for topic in ("/policy_event", "/residual", "/joint_commands", "/joint_states", "/odom"):
+        assert one[topic] == two[topic], topic
