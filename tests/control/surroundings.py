@@ -34,17 +34,13 @@ class Surroundings:
         heard: messages by topic.
     """
 
-    def __init__(
-        self, graph: Graph, says: dict[str, Any], hears: tuple[str, ...], listeners: int = 1
-    ) -> None:
+    def __init__(self, graph: Graph, says: dict[str, Any], hears: tuple[str, ...]) -> None:
         self.graph = graph
         self.node = graph.add(Node, "surroundings")
         self._says = {t: self.node.create_publisher(kind, t, 50) for t, kind in says.items()}
         self.heard: dict[str, list[Any]] = {topic: [] for topic in hears}
         for topic, messages in self.heard.items():
             self.node.create_subscription(TYPES[topic], topic, messages.append, 50)
-            for _ in range(listeners - 1):  # a node may wait for as many as the graph has
-                self.node.create_subscription(TYPES[topic], topic, lambda _: None, 50)
 
     def connected(self) -> None:
         """Wait until the node hears and is heard."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ pytest.importorskip("rclpy")
 
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Imu, JointState
+from stride_control.policy import loader
 from stride_control.policy.library import PolicyError
+from stride_control.policy.loading import load_policy
+from stride_control.policy.shadow import Shadow
 from stride_control.policy_node import PolicyNode
 from stride_core.contract import Normaliser
 from tests.control.surroundings import LATCHED, SPEC, Surroundings, tick_of
@@ -302,6 +306,26 @@ def test_whatever_is_refused_leaves_the_running_policy_alone(
     assert robot.node.counts["incomplete"] == 0
     stamps = [tick_of(m) for m in robot.around.heard["residual"]]
     assert stamps == list(range(robot.tick))
+
+
+def test_a_policy_is_loaded_and_shadowed_off_the_control_thread(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: dict[str, list[str]] = {"load": [], "step": []}
+
+    def noted(name: str, function: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            where[name].append(current_thread().name)
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(loader, "load_policy", noted("load", load_policy))
+    monkeypatch.setattr(Shadow, "_step", noted("step", Shadow._step))
+    robot.go(3)
+    robot.swap("b")
+    assert where == {"load": ["policy"], "step": ["policy"] * 3}
+    assert current_thread().name != "policy"
 
 
 def test_measured_times_are_in_the_answer_and_never_in_the_event(
