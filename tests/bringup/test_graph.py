@@ -88,8 +88,8 @@ def test_the_first_tick_waits_for_every_listener() -> None:
         return {topic: int(count) for topic, count in waiting}
 
     alone = counts(Options(headless=True))
-    # gait, policy, safety; policy, safety; policy, ik; gait, ik; safety; nobody but the plant
-    expected = {"joint_states": 3, "imu": 2, "foot_targets": 2, "residual": 2, "joint_targets": 1}
+    # gait, policy, safety; the same; policy, ik; gait, ik; safety; nobody but the plant
+    expected = {"joint_states": 3, "imu": 3, "foot_targets": 2, "residual": 2, "joint_targets": 1}
     assert {topic: alone[topic] for topic in expected} == expected
     recorded = counts(Options(headless=True, record="bag"))
     assert recorded == {topic: count + 1 for topic, count in alone.items()}

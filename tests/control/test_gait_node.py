@@ -12,7 +12,7 @@ pytest.importorskip("rclpy")
 
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Imu, JointState
 from std_srvs.srv import Trigger
 from stride_bringup.options import Options
 from stride_control.gait_node import GaitNode
@@ -29,9 +29,8 @@ class Walk:
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node: GaitNode = graph.add(GaitNode, cli_args=yaml, parameter_overrides=overrides)
         twist = TwistStamped if parameters.get("stamped_cmd_vel") else Twist
-        self.around = Surroundings(
-            graph, {"joint_states": JointState, "cmd_vel": twist}, ("foot_targets",)
-        )
+        says = {"joint_states": JointState, "cmd_vel": twist, "imu": Imu}
+        self.around = Surroundings(graph, says, ("foot_targets",))
         self.around.connected()
         self.tick = 0
         self.lines: list[str] = []
@@ -96,6 +95,51 @@ def test_it_walks_the_same_numbers_as_the_core_with_the_initial_command(
         np.testing.assert_allclose(message.position, expected.feet.ravel(), atol=1e-12)
         np.testing.assert_allclose(message.phase, expected.phase, atol=1e-12)
         assert list(message.swing) == expected.swing.tolist()
+    assert message.mode == "walk"
+
+
+def looking(yaw: float) -> Imu:
+    message = Imu()
+    message.orientation.z, message.orientation.w = math.sin(0.5 * yaw), math.cos(0.5 * yaw)
+    return message
+
+
+def test_it_turns_back_to_its_heading_with_the_imu_of_the_tick(
+    graph: Graph, yaml: list[str]
+) -> None:
+    walk = Walk(graph, yaml, initial_command=[0.1, 0.0, 0.0])
+    controller = load_controller(SPEC, *Options().params_files()[:1])
+    config = controller.gait_config
+    inputs = GaitInputs(
+        np.array([0.1, 0.0, 0.0]), shape_array(config.shape), np.array(0), np.array(True)
+    )
+    state = controller.gait.initial(inputs)
+    for tick in range(60):
+        yaw = 0.004 * tick
+        asked = inputs._replace(yaw=np.array(yaw))
+        state, expected = controller.gait.step(state, asked, 0.01 if tick else 0.0)
+        if tick % 2:  # whichever comes first
+            walk.around.say("imu", looking(yaw), tick)
+            message = walk.go()
+        else:
+            walk.around.say("joint_states", joints(), tick)
+            walk.around.say("imu", looking(yaw), tick)
+            message = walk.around.answer("foot_targets", tick)
+            walk.tick += 1
+        np.testing.assert_allclose(message.command, expected.command, atol=1e-9)
+    assert message.command[2] < -0.1
+    assert list(message.asked) == [0.1, 0.0, 0.0]
+
+
+def test_it_walks_on_when_the_imu_falls_silent(walk: Walk) -> None:
+    for _ in range(3):
+        walk.around.say("imu", looking(0.3), walk.tick)
+        walk.go()
+    walk.drive(vx=0.1)
+    walk.around.say("joint_states", joints(), walk.tick)  # waits for its IMU, until the next
+    walk.tick += 1
+    for _ in range(5):
+        message = walk.go()
     assert message.mode == "walk"
 
 

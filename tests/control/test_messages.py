@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 pytest.importorskip("builtin_interfaces")
 
 from builtin_interfaces.msg import Time
-from stride_control.messages import Rows, doubles, stamp_ns, to_stamp
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Imu
+from stride_control.messages import (
+    Rows,
+    doubles,
+    peek_frame,
+    peek_orientation,
+    peek_stamp,
+    stamp_ns,
+    to_stamp,
+)
 
 LEGS = ("FL", "FR", "RL", "RR")
 
@@ -85,3 +95,18 @@ def test_doubles_are_the_bits_of_the_array() -> None:
     assert doubles(values).typecode == "d"
     assert doubles(values).tobytes() == values.tobytes()
     assert doubles(np.arange(6.0).reshape(2, 3).T).tolist() == [0, 3, 1, 4, 2, 5]  # row by row
+
+
+@given(frame=st.text(max_size=20), stamp=st.integers(0, 10**18), known=st.booleans())
+def test_what_is_peeked_at_is_what_the_whole_message_says(
+    frame: str, stamp: int, known: bool
+) -> None:
+    imu = Imu()
+    imu.header.frame_id, imu.header.stamp = frame.replace("\0", ""), to_stamp(stamp)
+    q = imu.orientation
+    q.x, q.y, q.z, q.w = 0.1, -0.2, 0.3, 0.9
+    imu.orientation_covariance[0] = 0.0 if known else -1.0
+    data = serialize_message(imu)
+    assert peek_stamp(data) == stamp
+    assert peek_frame(data) == imu.header.frame_id
+    assert peek_orientation(data) == ((0.1, -0.2, 0.3, 0.9) if known else (0.0,) * 4)

@@ -66,7 +66,7 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
     return [
         NodeSpec(
             *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
-            hears=("joint_states", "cmd_vel", "residual"),
+            hears=("joint_states", "imu", "cmd_vel", "residual"),
             tells=("foot_targets",),
             parameters=robot | _told(options, gait) | _rates(options),
         ),

@@ -1,7 +1,7 @@
-"""gait: joint_states (the tick) and cmd_vel in, foot_targets out.
+"""gait: joint_states (the tick), imu and cmd_vel in, foot_targets out.
 
-A policy's rates come with the residual of the tick before; they modulate the shape within its
-limits.
+The IMU's yaw holds the heading. A policy's rates come with the residual of the tick before; they
+modulate the shape within its limits.
 """
 
 from __future__ import annotations
@@ -11,15 +11,22 @@ import math
 import numpy as np
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Imu, JointState
 from std_srvs.srv import Trigger
 from stride_core.arrays import FloatArray, clip
+from stride_core.attitude import ImuMount
 from stride_core.gait import PATTERNS, GaitInputs, make_gait, shape_array
 from stride_core.gait.config import SHAPE_PARTS
 
 from stride_control.config import GaitNodeConfig
 from stride_control.executor import run
-from stride_control.messages import NANOSECONDS, doubles, stamp_ns
+from stride_control.messages import (
+    NANOSECONDS,
+    doubles,
+    peek_orientation,
+    peek_stamp,
+    stamp_ns,
+)
 from stride_control.node import TICK_QOS, StrideNode
 from stride_msgs.msg import FootTargets, Residual
 
@@ -28,6 +35,9 @@ _FASTEST = 1e3
 
 _LONGEST_TICK_S = 0.1
 """The gait does not leap over a gap in the ticks: it goes on from where it was."""
+
+_OLD_NS = NANOSECONDS // 10
+"""An IMU's reading older than this says nothing of the heading now."""
 
 _NO_TICK = -1
 _NEVER_S = 60.0
@@ -47,9 +57,14 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._rates: FloatArray | None = None
         self._rates_ns = _NO_TICK
         self._patient = self.config.rates_deadline > 0.0
+        self._mount = ImuMount(self.robot.imu.rpy)
+        self._imu = b""
+        self._imu_ns = _NO_TICK
+        self._imu_comes = False
         self._message = FootTargets(legs=list(self.robot.legs))
         self._feet = self.create_publisher(FootTargets, "foot_targets", TICK_QOS)
         self.create_subscription(JointState, "joint_states", self.timed(self._on_state), TICK_QOS)
+        self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS, raw=True)
         self.create_subscription(Residual, "residual", self._on_residual, TICK_QOS)
         # In lockstep a simulated clock stands still while the tick waits.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -86,26 +101,39 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._command_ns = self._last_ns or 0
 
     def _on_state(self, state: JointState) -> None:
-        """A tick goes by the rates of the tick before, whatever the order of messages."""
-        self._waiting, last = state, self._last_ns
-        owed = last is not None and self._rates_ns < last
-        if owed and self._patient and stamp_ns(state.header.stamp) != last:  # not repeated
-            self._deadline.reset()
-        else:
+        """A tick goes by the rates of the tick before and an IMU's reading since it, whatever the
+        order of messages; where they stop to come, without."""
+        if self._waiting is not None:  # the plant goes on, or repeats itself
+            self._imu_comes = False
+        self._waiting = state
+        self._tick_if_complete()
+
+    def _tick_if_complete(self) -> None:
+        state, last = self._waiting, self._last_ns
+        if state is None:
+            return
+        repeated = stamp_ns(state.header.stamp) == last
+        if last is None or repeated:
             self._tick(state)
+        elif self._patient and self._rates_ns < last:
+            self._deadline.reset()
+        elif self._imu_ns > last or not self._imu_comes:
+            self._tick(state)
+
+    def _on_imu(self, data: bytes) -> None:
+        self._imu, self._imu_ns, self._imu_comes = data, peek_stamp(data), True
+        self._tick_if_complete()
 
     def _on_residual(self, residual: Residual) -> None:
         self._rates_ns = stamp_ns(residual.header.stamp)
         self._rates = self._read_rates(residual)
         if self._last_ns is not None and self._rates_ns >= self._last_ns:
             self._patient = self.config.rates_deadline > 0.0
-            if self._waiting is not None:
-                self._tick(self._waiting)
+            self._tick_if_complete()
 
     def _on_deadline(self) -> None:
         self._patient = False
-        if self._waiting is not None:
-            self._tick(self._waiting)
+        self._tick_if_complete()
 
     def _read_rates(self, residual: Residual) -> FloatArray | None:
         if not residual.rates:
@@ -128,7 +156,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._last_ns = now
         self._expire_command(now)
         inputs = self._inputs._replace(
-            command=self._command, upright=np.array(self._upright), rates=rates
+            command=self._command, upright=np.array(self._upright), rates=rates, yaw=self._yaw(now)
         )
         self._state, out = self._gait.step(self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S))
         message = self._message
@@ -142,6 +170,13 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         message.shape = doubles(out.shape)
         self._feet.publish(message)
         self._say_if_limited(bool(out.limited))
+
+    def _yaw(self, now: int) -> FloatArray | None:
+        """Where the robot looks by a reading that is not old; None if there is none."""
+        wanted = self.config.gait.heading.gain and self._imu
+        if not wanted or self._imu_ns < now - _OLD_NS:
+            return None
+        return self._mount.yaw(peek_orientation(self._imu))
 
     def _expire_command(self, now: int) -> None:
         """A cmd_vel that is not repeated stops the robot; the initial command stands until then."""

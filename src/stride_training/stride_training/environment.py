@@ -145,7 +145,8 @@ class Environment:
         self._velocity[robots], self._turn[robots] = 0.0, 0.0
         self._heading[robots] = start.pose[:, 2]
         self._feet[robots] = truth.feet_world[robots]
-        inputs = self._inputs_of(self.starts.command[robots])
+        self._sensed, yaw = self._read()
+        inputs = self._inputs_of(self.starts.command[robots])._replace(yaw=yaw[robots])
         fresh = self.controller.initial(inputs)
         moving = ~np.isnan(start.phase)
         fresh = fresh._replace(
@@ -154,7 +155,6 @@ class Environment:
         fresh, nominal = self.controller.plan(fresh, inputs, 0.0)
         self._state = put(self._state, robots, fresh)
         self._nominal = put(self._nominal, robots, nominal)
-        self._sensed, _ = self._read()
         return self._observe(truth)[robots]
 
     def _inputs_of(self, command: FloatArray) -> GaitInputs:
