@@ -159,6 +159,16 @@ class Plant:
         self.diverged = np.zeros(n, bool)
 
     @property
+    def batch(self) -> mujoco.batch.Batch:
+        """MuJoCo's own, for those who measure it."""
+        return self._batch
+
+    @property
+    def threads(self) -> int:
+        """Of the physics."""
+        return self._threads
+
+    @property
     def domain(self) -> FloatArray:
         """What was drawn for each robot, (N, ...) within ±1 of the middle; see `Randomisation`."""
         return self._domain.summary
