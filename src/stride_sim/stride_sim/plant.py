@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -148,6 +149,7 @@ class Plant:
         self._rotation = bind("xmat")[:, self.index.base].view()  # of the trunk
         self._rotation.shape = (n, 3, 3)  # refuses to copy, unlike reshape
         self._warning = self._batch.warning
+        self._before = self._batch.state.copy()
         self._scratch = mujoco.MjData(self.model)
         self._exact = np.zeros((n, 3 * joints + 10))
         self._sensing = Sensing(config.noise, joints, n, self._domain.most_sensor_delay)
@@ -223,6 +225,7 @@ class Plant:
         self._ctrl[:, self.index.actuator] = self._through_backlash(command[:, :-1])
         self._motors_off[:] = command[:, -1] == 0.0  # as a number, the group's bit
         self._pushes.step(self._pushed)
+        self._before[:] = self._batch.state
         ids = np.flatnonzero(~self.diverged) if np.count_nonzero(self.diverged) else None
         try:
             self._batch.step(ids, self.config.substeps, _NOW)
@@ -419,6 +422,19 @@ class Plant:
         self._play[:] = state.backlash
         self._sensing.restore(state.sensing)
         self._batch.forward(stage=_NOW)
+
+    def dump(self, robot: int, path: Path) -> None:
+        """Write what the physics of a robot's latest tick began with: model, state, servos' input.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        model = self.robot_model(robot)
+        content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+        mujoco.mj_saveModel(model, None, content)
+        np.savez_compressed(
+            path, model=content, state=self._before[robot], substeps=self.config.substeps
+        )
 
     # --- for drawing ----------------------------------------------------------------------------
 
