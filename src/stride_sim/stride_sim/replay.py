@@ -1,4 +1,4 @@
-"""A tick that broke the simulation, again: what `Plant.dump` wrote, in plain MuJoCo."""
+"""A tick that broke the simulation: written to a file, and stepped again in plain MuJoCo."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from stride_sim.errors import SimError
+from stride_sim.plant import Plant
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Replay:
     finite: bool
     warnings: dict[str, int]
     fastest: tuple[float, str]
+
+
+def dump(plant: Plant, robot: int, path: Path) -> None:
+    """Write what the physics of a robot's latest tick began with: model, state, servos' input.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    model = plant.robot_model(robot)
+    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, content)
+    np.savez_compressed(
+        path, model=content, state=plant.before[robot], substeps=plant.config.substeps
+    )
 
 
 def replay(path: str | Path) -> Replay:

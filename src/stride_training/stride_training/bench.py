@@ -73,7 +73,7 @@ def measure(task: Task, threads: int = 0) -> Result:
     ppo, parts = _ppo(task, threads)
     return Result(
         robots=environment.robots,
-        threads=environment.plant.threads,
+        threads=environment.plant.batch.nthread,
         substeps=environment.plant.config.substeps,
         physics=steps / statistics.median(took["physics"]),
         environment=steps / statistics.median(took["environment"]),

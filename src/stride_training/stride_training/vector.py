@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+from stride_sim.replay import dump
 
 from stride_training.environment import Environment, Observations, Step
 
@@ -81,7 +82,7 @@ class VectorEnvironment(VecEnv):
         for robot in robots.tolist():
             if len(list(self.dumps.iterdir())) < _MOST_DUMPS:
                 name = f"robot{robot}_episode{starts.episode[robot]}.npz"
-                self.environment.plant.dump(robot, self.dumps / name)
+                dump(self.environment.plant, robot, self.dumps / name)
 
     def _tell(self, step: Step, ended: NDArray[np.intp]) -> list[dict[str, Any]]:
         infos = list(self._nothing)
