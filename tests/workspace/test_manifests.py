@@ -15,12 +15,18 @@ PYTHON_PACKAGES = sorted(path.parent for path in ROOT.glob("src/*/setup.py"))
 # What a module is called in a manifest, where that is not its own name.
 KEYS = {
     "PIL": "python3-pil",
+    "gymnasium": "python3-gymnasium-pip",
     "imageio_ffmpeg": "python3-imageio-ffmpeg-pip",
+    "matplotlib": "python3-matplotlib",
     "mujoco": "python3-mujoco-pip",
     "numpy": "python3-numpy",
+    "onnx": "python3-onnx-pip",
     "onnxruntime": "python3-onnxruntime-pip",
+    "optuna": "python3-optuna-pip",
     "rich": "python3-rich-pip",
     "rosbags": "python3-rosbags-pip",
+    "stable_baselines3": "python3-stable-baselines3-pip",
+    "torch": "python3-torch-pip",
     "trimesh": "python3-trimesh-pip",
     "viser": "python3-viser-pip",
     "yaml": "python3-yaml",

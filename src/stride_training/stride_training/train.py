@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,12 @@ class Ending:
 
 
 def train(
-    task: Task, run: Run, threads: int = 0, resume: bool = False, device: str = "cpu"
+    task: Task,
+    run: Run,
+    threads: int = 0,
+    resume: bool = False,
+    device: str = "cpu",
+    report: Callable[[int, float], None] | None = None,
 ) -> bool:
     """Train until the task's steps are done, or until Ctrl-C.
 
@@ -57,6 +62,7 @@ def train(
         threads: of physics and of torch; 0: one for each processor.
         resume: go on from the run's last checkpoint.
         device: of torch.
+        report: told the steps and the score of each evaluation; may raise to end it.
 
     Returns:
         Whether it was finished.
@@ -72,6 +78,7 @@ def train(
     model.set_logger(configure(str(run.folder), _formats()))
     recipe = Recipe(task.ppo)
     watch = Watch(task, run, environment, recipe, threads)
+    watch.report = report
     if resume:
         watch.restore(load_all(run.last, model, environment))
     else:
@@ -111,6 +118,7 @@ class Watch(BaseCallback):
     ) -> None:
         super().__init__()
         self.ending = Ending()
+        self.report: Callable[[int, float], None] | None = None
         self._task, self._run, self._vector = task, run, environment
         self._recipe, self._threads = recipe, threads
         self._due = {"checkpoint": 0, "evaluate": 0}
@@ -118,7 +126,6 @@ class Watch(BaseCallback):
         self._ended: list[dict[str, Any]] = []
         self._shown = 0.0
         self._judge: Environment | None = None
-        self._spent = 0.0
 
     def restore(self, extra: Any) -> None:
         """From a checkpoint."""
@@ -213,7 +220,7 @@ class Watch(BaseCallback):
 
     def _evaluate(self) -> None:
         """On landscapes that training never sees; the same each time."""
-        monitoring, began = self._task.monitoring, time.monotonic()
+        monitoring = self._task.monitoring
         if self._judge is None:
             exam = examination(self._task, monitoring.evaluation_seconds, 99, 2)
             robots = monitoring.evaluation_robots
@@ -238,7 +245,8 @@ class Watch(BaseCallback):
         if found["score"] > self._best:
             self._best = found["score"]
             save_network(self._run.best, self._ppo, self._vector)
-        self._spent += time.monotonic() - began
+        if self.report is not None:
+            self.report(self.model.num_timesteps, found["score"])
 
 
 def spread(task: Task, robots: int) -> FloatArray:
