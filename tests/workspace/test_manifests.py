@@ -26,6 +26,7 @@ KEYS = {
     "rich": "python3-rich-pip",
     "rosbags": "python3-rosbags-pip",
     "stable_baselines3": "python3-stable-baselines3-pip",
+    "tensorboard": "python3-tensorboard-pip",
     "torch": "python3-torch-pip",
     "trimesh": "python3-trimesh-pip",
     "viser": "python3-viser-pip",

@@ -310,6 +310,15 @@ _STATE = (
 )
 
 
+def check(task: Task) -> None:
+    """Build what a task names, small.
+
+    Raises:
+        ConfigError: a ValueError; one line.
+    """
+    Environment(replace(task, ground=replace(task.ground, levels=1, variants=1)), 1, threads=1)
+
+
 def for_one_command(task: Task, command: tuple[float, float, float]) -> Task:
     """The task with one command, held, and none of the curriculum."""
     forward, sideways, turn = command
