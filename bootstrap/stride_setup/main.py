@@ -29,6 +29,7 @@ stride: robots that move by a nominal motion plus a learned residual, on ROS 2 J
 The first use sets everything up, which takes two or three minutes; ./stride help tells more then.
 """
 SETUP_OPTIONS = {"--training": "training", "--dev": "dev"}
+NEEDS = dict.fromkeys(("train", "tune", "export", "plot"), ("training",))  # beside the runtime
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,7 +68,7 @@ def dispatch(arguments: list[str]) -> int:
         return run_tests(places, arguments[1:], run_environment(places, os.environ))
     if command == "exec" and len(arguments) < 2:
         raise SetupError("exec needs a command, as in: ./stride exec python my_node.py", 2)
-    make_ready(places, ())
+    make_ready(places, NEEDS.get(command, ()))
     env = run_environment(places, os.environ)
     program = [str(places.python), "-m", "stride_bringup.cli", *arguments]
     if command == "exec":

@@ -122,16 +122,16 @@ def test_backlash_holds_the_joint_until_the_play_is_used_up(spec: RobotSpec) -> 
     half, home = spec.servo.backlash / 2, spec.home
     plant.command(home + 0.9 * half)
     plant.step()
-    assert np.array_equal(plant._ctrl[0, plant.index.actuator], home)
+    assert np.array_equal(plant.batch.ctrl[0, plant.index.actuator], home)
     plant.command(home + 3 * half)
     plant.step()
-    assert plant._ctrl[0, plant.index.actuator] == pytest.approx(home + 2 * half)
+    assert plant.batch.ctrl[0, plant.index.actuator] == pytest.approx(home + 2 * half)
     plant.command(home + 2 * half)  # turning back: it stays
     plant.step()
-    assert plant._ctrl[0, plant.index.actuator] == pytest.approx(home + 2 * half)
+    assert plant.batch.ctrl[0, plant.index.actuator] == pytest.approx(home + 2 * half)
     plant.command(home)
     plant.step()
-    assert plant._ctrl[0, plant.index.actuator] == pytest.approx(home + half)
+    assert plant.batch.ctrl[0, plant.index.actuator] == pytest.approx(home + half)
 
 
 def test_a_push_gives_the_impulse_it_says(spec: RobotSpec) -> None:
@@ -154,6 +154,27 @@ def test_a_push_gives_the_impulse_it_says(spec: RobotSpec) -> None:
         before = float(np.hypot(*momentum))
     assert [round(force, 9) for force in pushed] == [0.0, 0.0, 0.0, 8.0, 8.0, 0.0, 0.0]
     assert before == pytest.approx(8.0 * 0.04, rel=0.05)
+
+
+def test_one_motor_without_power_gives_its_back_emf_alone_and_then_works_again(
+    spec: RobotSpec,
+) -> None:
+    random = RandomisationConfig(motor_off_interval=(0.1, 0.1), motor_off_duration=0.1)
+    plant = Plant(spec, PlantConfig(rate_hz=50.0, randomisation=random), robots=2)
+    plant.reset([1, 2])
+    working = []
+    for tick in range(16):
+        plant.command(spec.home + 0.1 * np.sin(tick))
+        plant.step()
+        truth = plant.truth()
+        bare = np.isclose(truth.effort, -spec.servo.damping * truth.joint_velocity, atol=1e-12)
+        working.append((~bare).sum(-1))
+        for robot in range(2):
+            force = plant.robot_data(robot).actuator_force[plant.index.actuator]
+            assert np.array_equal(force == 0.0, bare[robot])
+    joints = len(spec.joints)
+    expected = [joints] * 5 + [joints - 1] * 5 + [joints] * 5 + [joints - 1]
+    assert np.array(working).T.tolist() == [expected, expected]
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,14 @@ from stride_core.arrays import BoolArray, FloatArray
 from stride_core.frames import quat_from_mujoco
 from stride_core.robot import RobotSpec
 
+from stride_sim.actuation import Actuation
 from stride_sim.errors import SimError
+from stride_sim.events import Blackouts, Pushes
 from stride_sim.model import Indices, build_model, choose_grounds, index_model
-from stride_sim.randomisation import Pushes, Randomisation, RandomisationConfig, Ring
+from stride_sim.randomisation import Randomisation, RandomisationConfig
 from stride_sim.records import NoiseConfig, PlantConfig, Sensors, Truth
 from stride_sim.sensing import Sensing
-from stride_sim.spawn import stand
+from stride_sim.spawn import poses_of, seeds_of, stand
 from stride_sim.terrain import GroundPool, Heightfield, TerrainConfig, generate
 
 __all__ = [
@@ -52,9 +54,8 @@ class PlantState:
     diverged: BoolArray
     choice: Indices
     randomisation: FloatArray
-    pushes: Any
-    commands: Any
-    backlash: FloatArray
+    events: Any
+    actuation: Any
     sensing: Any
 
 
@@ -72,6 +73,7 @@ class Plant:
         tick: ticks stepped since construction; `reset` leaves it alone.
         diverged: (N,) robots whose simulation broke down (NaN, overflow); they stay at their home
             pose, without motion, until they are reset.
+        before: (N, ...) MuJoCo's state as the latest tick began, for those who look into it.
     """
 
     def __init__(
@@ -141,22 +143,26 @@ class Plant:
         self._domain = Randomisation(config.randomisation, spec, self.index, self._batch, delays)
         self._weight = float(self.model.body_mass.sum() * -self.model.opt.gravity[2])
         self._pushes = Pushes(config.randomisation, n, self.period)
-        self._motors_off = self._batch.expand("opt.disableactuator")
+        self._blackouts = Blackouts(config.randomisation, self._domain, (n, joints), self.period)
+        play = bool(config.randomisation.backlash)
+        self._actuation = Actuation(self._batch, self.index, self._domain, play)
         bind = self._batch.bind
-        self._qpos, self._qvel, self._ctrl = bind("qpos"), bind("qvel"), bind("ctrl")
+        self._qpos, self._qvel = bind("qpos"), bind("qvel")
         self._sensordata, self._sites = bind("sensordata"), bind("site_xpos")
         self._rotation = bind("xmat")[:, self.index.base].view()  # of the trunk
         self._rotation.shape = (n, 3, 3)  # refuses to copy, unlike reshape
         self._warning = self._batch.warning
+        self.before = self._batch.state.copy()
         self._scratch = mujoco.MjData(self.model)
         self._exact = np.zeros((n, 3 * joints + 10))
         self._sensing = Sensing(config.noise, joints, n, self._domain.most_sensor_delay)
-        # joint targets, and in the last column 1 for motors on
-        self._commands = Ring(self._domain.most_action_delay + 1, np.ones((n, joints + 1)))
         self._pushed = bind("xfrc_applied")[:, self.index.base, :2]
-        self._play = np.zeros((n, joints))
-        self._half_backlash = 0.5 * self._domain.backlash
         self.diverged = np.zeros(n, bool)
+
+    @property
+    def batch(self) -> mujoco.batch.Batch:
+        """MuJoCo's own, for those who measure it."""
+        return self._batch
 
     @property
     def domain(self) -> FloatArray:
@@ -198,21 +204,14 @@ class Plant:
                 finite has its motors off.
             active: (N,) or one for all; False is motors off: no torque but the back-EMF's.
         """
-        shape = (self.robots, len(self.spec.joints))
-        targets = np.empty(shape)
-        targets[...] = position
-        on = np.isfinite(targets).all(-1) & np.asarray(active, bool)
-        if not on.all():
-            targets[~on] = 0.0
-        newest = self._commands.newest
-        newest[:, :-1], newest[:, -1] = targets, on
+        self._actuation.command(position, active)
 
     def step(self) -> None:
         """Advance every robot by one tick; those that diverged stay where they are."""
-        command = self._commands.read(self._domain.action_delay)
-        self._ctrl[:, self.index.actuator] = self._through_backlash(command[:, :-1])
-        self._motors_off[:] = command[:, -1] == 0.0  # as a number, the group's bit
+        self._actuation.apply()
         self._pushes.step(self._pushed)
+        self._blackouts.step()
+        self.before[:] = self._batch.state
         ids = np.flatnonzero(~self.diverged) if np.count_nonzero(self.diverged) else None
         try:
             self._batch.step(ids, self.config.substeps, _NOW)
@@ -220,9 +219,6 @@ class Plant:
             self._break_down(error.ids)
         if np.count_nonzero(self._warning):
             self._break_down(np.flatnonzero(self._warning.any((1, 2))))
-        newest = self._commands.newest
-        self._commands.advance()
-        self._commands.newest[:] = newest
         self.tick += 1
         self._measure()
         self._sensing.update(self._exact)
@@ -234,7 +230,7 @@ class Plant:
     def truth(self) -> Truth:
         """A snapshot of the state at this tick's stamp."""
         at, qpos, qvel = self.index, self._qpos, self._qvel
-        sites, joints, exact = self._sites, len(self.spec.joints), self._exact.copy()
+        sites, j, exact = self._sites, len(self.spec.joints), self._exact.copy()
         return Truth(
             position=qpos[:, :3].copy(),
             quaternion=quat_from_mujoco(qpos[:, 3:7]),
@@ -244,41 +240,21 @@ class Plant:
             feet_world=sites.take(at.foot_site, axis=1),
             tips_world=sites.take(at.tip_site, axis=1),
             passive=qpos.take(at.passive_qpos, axis=1),
-            joint_position=exact[:, :joints],
-            joint_velocity=exact[:, joints : 2 * joints],
-            effort=exact[:, -joints:],
+            joint_position=exact[:, :j],
+            joint_velocity=exact[:, j : 2 * j],
+            effort=exact[:, -j:],
             foot_radius=at.foot_radius,
             grounds=self.grounds,
             choice=self.choice.copy(),
         )
 
-    def _through_backlash(self, targets: FloatArray) -> FloatArray:
-        """What the servos drive their joints to, (N, joints): play follows its input loosely.
-
-        The gear drives the joint at one flank or the other; reversing costs the whole free play.
-        That a joint rattles freely between them is not modelled, and the play moves by ticks.
-        """
-        if not self.config.randomisation.backlash:
-            return targets
-        half = self._half_backlash
-        np.clip(self._play, targets - half, targets + half, out=self._play)
-        return self._play
-
     def _measure(self) -> None:
         """Write the exact sensor values of the present state; see `Sensing` for the order."""
-        servo, row, j = self._domain.servos, self._exact, len(self.spec.joints)
-        joints, imu = row[:, : 2 * j], row[:, 2 * j : 2 * j + 10]
-        joints[...] = self._batch.state.take(self.index.joint_columns, axis=1)
-        imu[...] = self._sensordata.take(self.index.imu_columns, axis=1)
-        position, velocity = joints[:, :j], joints[:, j:]
-        torque = self._ctrl.take(self.index.actuator, axis=1)
-        torque -= position
-        torque *= servo.stiffness
-        torque -= velocity * servo.derivative
-        torque = np.minimum(np.maximum(torque, -servo.stall_torque), servo.stall_torque)
-        torque *= (self._motors_off == 0)[:, None]
-        torque -= velocity * servo.damping
-        row[:, 2 * j + 10 :] = torque
+        row, j = self._exact, len(self.spec.joints)
+        joints = self._batch.state.take(self.index.joint_columns, axis=1)
+        row[:, : 2 * j] = joints
+        row[:, 2 * j : -j] = self._sensordata.take(self.index.imu_columns, axis=1)
+        row[:, -j:] = self._actuation.effort(joints[:, :j], joints[:, j:])
 
     def _break_down(self, ids: ArrayLike) -> None:
         """Mark robots as diverged and put them where everything is finite."""
@@ -311,8 +287,8 @@ class Plant:
             SimError: the shape or the value of an argument; one line.
         """
         robots = self._which(ids)
-        poses = _poses(pose, len(robots))
-        seeds = _seeds(seed, robots)
+        poses = poses_of(pose, len(robots))
+        seeds = seeds_of(seed, robots)
         if not len(robots):
             return
         if ground is not None:
@@ -322,8 +298,8 @@ class Plant:
         for robot, own in zip(robots, seeds, strict=True):
             draws = np.random.default_rng((*own, 1))
             self._domain.draw(robot, draws)
-            self._pushes.reset(robot, draws)
-        self._half_backlash = 0.5 * self._domain.backlash
+            self._pushes.events.reset(robot, draws)
+            self._blackouts.reset(robot, np.random.default_rng((*own, 2)))
         self._place(robots, poses)
         self._measure()
         random = [np.random.default_rng(own) for own in seeds]
@@ -361,10 +337,7 @@ class Plant:
             row[:3], row[3:7] = stance.position, quat
             row[at.joint_qpos] = stance.joints
             row[at.passive_qpos] = spec.kinematics.passive(spec.legs_of(stance.joints)).ravel()
-            self._ctrl[robot, at.actuator] = stance.joints
-            self._motors_off[robot] = 0
-            self._commands.fill(robot, np.append(stance.joints, 1.0))
-            self._play[robot] = stance.joints
+            self._actuation.hold(int(robot), stance.joints)
         self._batch.forward(np.sort(robots), _NOW)
         for robot in robots:
             if not self.ground_of(robot).is_flat:
@@ -389,9 +362,8 @@ class Plant:
             self.diverged.copy(),
             self.choice.copy(),
             self._domain.state(),
-            self._pushes.state(),
-            self._commands.state(),
-            self._play.copy(),
+            (self._pushes.events.state(), self._blackouts.state()),
+            self._actuation.state(),
             self._sensing.state(),
         )
 
@@ -403,10 +375,10 @@ class Plant:
         self.diverged[:] = state.diverged
         self._choose(np.arange(self.robots), state.choice)
         self._domain.restore(state.randomisation)
-        self._half_backlash = 0.5 * self._domain.backlash
-        self._pushes.restore(state.pushes)
-        self._commands.restore(state.commands)
-        self._play[:] = state.backlash
+        pushes, blackouts = state.events
+        self._pushes.events.restore(pushes)
+        self._blackouts.restore(blackouts)
+        self._actuation.restore(state.actuation)
         self._sensing.restore(state.sensing)
         self._batch.forward(stage=_NOW)
 
@@ -423,23 +395,3 @@ class Plant:
     def robot_data(self, robot: int = 0, data: mujoco.MjData | None = None) -> mujoco.MjData:
         """One robot's data, whole, written into `data` if given."""
         return self._batch.get_data(robot, data)
-
-
-def _poses(pose: ArrayLike | None, robots: int) -> FloatArray:
-    poses = np.zeros((robots, 3))
-    given = np.asarray(0.0 if pose is None else pose, float)
-    if given.shape not in ((), (3,), (robots, 3)) or not np.isfinite(given).all():
-        raise SimError(f"pose {pose!r}: expected x, y, yaw, once or for each of {robots} robots")
-    poses[:] = given
-    return poses
-
-
-def _seeds(seed: int | Sequence[int], robots: Indices) -> list[tuple[int, int]]:
-    pairs = (
-        [(int(seed), int(robot)) for robot in robots]
-        if isinstance(seed, int | np.integer)
-        else [(int(one), 0) for one in seed]
-    )
-    if len(pairs) != len(robots) or any(one < 0 for one, _ in pairs):
-        raise SimError(f"seed {seed}: expected one number from 0, or {len(robots)} of them")
-    return pairs

@@ -6,18 +6,16 @@ so that robot i of many is the robot alone, and one range can change without mov
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import mujoco.batch
 import numpy as np
-from numpy.typing import NDArray
 from stride_core.arrays import FloatArray
 from stride_core.config import param
 from stride_core.robot import RobotSpec
 
-from stride_sim.model import Indices, ModelIndex
+from stride_sim.model import ModelIndex
 
 
 def _range(doc: str, unit: str = "", low: float = 0.0, high: float = 10.0) -> Any:
@@ -54,6 +52,14 @@ class RandomisationConfig:
         (3.0, 6.0), doc="from one push to the next: least, most", unit="s", min=0.05, max=1000.0
     )
     push_duration: float = param(0.1, doc="of a push", unit="s", min=0.0, max=10.0)
+    motor_off_interval: tuple[float, ...] = param(
+        (),
+        doc="from one motor's loss of power to the next; off if empty",
+        unit="s",
+        min=0.05,
+        max=1e3,
+    )
+    motor_off_duration: float = param(0.5, doc="of such a loss", unit="s", min=0.0, max=100.0)
 
     def __post_init__(self) -> None:
         """Check what spans fields."""
@@ -69,7 +75,7 @@ class RandomisationConfig:
     @property
     def changes_model(self) -> bool:
         """Whether robots differ in their bodies or servos."""
-        return any(getattr(self, name) for name in (*_OF_BODY, *_OF_JOINT))
+        return any(getattr(self, name) for name in (*_OF_BODY, *_OF_JOINT, "motor_off_interval"))
 
 
 _OF_BODY = ("friction", "mass", "payload", "centre_of_mass")
@@ -142,6 +148,16 @@ class Randomisation:
         """Make a robot anew."""
         self._drawn[robot] = random.random(self._drawn.shape[1])
         self._apply(robot)
+
+    def power(self, robot: int, joint: int, on: bool) -> None:
+        """Switch one servo; without power nothing but its back-EMF and friction is left."""
+        self._write_servos(robot, self._values(self._drawn[robot]))
+        if not on:
+            at = self._index.actuator[joint]
+            self._rows["actuator_gainprm"][robot, at] = 0.0
+            self._rows["actuator_biasprm"][robot, at] = 0.0
+            for array in (self.servos.stiffness, self.servos.derivative):
+                array[robot, joint] = 0.0  # type: ignore[index]
 
     def state(self) -> FloatArray:
         """What was drawn, for `restore`."""
@@ -243,97 +259,3 @@ _FIELDS = (
     "dof_frictionloss",
     "geom_friction",
 )
-
-
-class Pushes:
-    """Horizontal pushes on N trunks: each has its direction, force and time from its generator."""
-
-    def __init__(self, config: RandomisationConfig, robots: int, period: float) -> None:
-        """Take the duration of a tick [s]."""
-        self._config, self._period = config, period
-        self._lasts = max(1, round(config.push_duration / period))
-        self._begins = np.full(robots, _NEVER, np.int64)
-        self._ends = np.full(robots, _NEVER, np.int64)
-        self._force = np.zeros((robots, 2))
-        self._random: list[np.random.Generator] = [np.random.default_rng(0)] * robots
-        self.age = np.zeros(robots, np.int64)
-
-    def reset(self, robot: int, random: np.random.Generator) -> None:
-        """Begin anew with a generator."""
-        self.age[robot] = 0
-        if self._config.push_force:
-            self._random[robot] = random
-            self._next(robot)
-
-    def _next(self, robot: int) -> None:
-        wait, force, angle = self._random[robot].random(3)
-        (soon, late), (weak, strong) = self._config.push_interval, self._config.push_force
-        ticks = max(1, round((soon + wait * (late - soon)) / self._period))
-        self._begins[robot] = self.age[robot] + ticks
-        self._ends[robot] = self._begins[robot] + self._lasts
-        newtons, angle = weak + force * (strong - weak), 2.0 * np.pi * angle
-        self._force[robot] = newtons * np.cos(angle), newtons * np.sin(angle)
-
-    def step(self, applied: FloatArray) -> None:
-        """Write what pushes in this tick into ``(N, 2)`` [N], in the world."""
-        if not self._config.push_force:
-            return
-        over = self.age >= self._ends
-        if over.any():
-            for robot in np.flatnonzero(over):
-                self._next(int(robot))
-        applied[:] = self._force * (self.age >= self._begins)[:, None]
-        self.age += 1
-
-    def state(self) -> Any:
-        """Everything that changes, as one object for `restore`."""
-        random = [generator.bit_generator.state for generator in self._random]
-        return deepcopy((self.age, self._begins, self._ends, self._force, random))
-
-    def restore(self, state: Any) -> None:
-        """Go back to a `state`."""
-        *arrays, random = deepcopy(state)
-        mine = (self.age, self._begins, self._ends, self._force)
-        for array, value in zip(mine, arrays, strict=True):
-            array[:] = value
-        for robot, bits in enumerate(random):
-            self._random[robot] = np.random.default_rng()
-            self._random[robot].bit_generator.state = bits
-
-
-_NEVER = np.iinfo(np.int64).max
-
-
-class Ring:
-    """The last rows of N robots, ``(ages, N, ...)``; each robot reads at an age of its own."""
-
-    def __init__(self, ages: int, rows: NDArray[Any]) -> None:
-        """Begin with ``rows`` (N, ...) at every age below ``ages``."""
-        self._past = np.repeat(np.asarray(rows)[None], ages, axis=0)
-        self._newest = 0
-        self._robots = np.arange(len(rows))
-
-    @property
-    def newest(self) -> NDArray[Any]:
-        """(N, ...) of age 0, to be written into."""
-        return self._past[self._newest]
-
-    def advance(self) -> None:
-        """Age all by one; the newest is to be written."""
-        self._newest = (self._newest + 1) % len(self._past)
-
-    def read(self, age: Indices) -> NDArray[Any]:
-        """(N, ...) a copy of what each robot had ``age`` (N,) ago."""
-        return self._past[(self._newest - age) % len(self._past), self._robots]
-
-    def fill(self, robots: Indices, rows: NDArray[Any]) -> None:
-        """Make ``rows`` (n, ...) all that robots (n,) had."""
-        self._past[:, robots] = rows
-
-    def state(self) -> tuple[NDArray[Any], int]:
-        """For `restore`."""
-        return self._past.copy(), self._newest
-
-    def restore(self, state: tuple[NDArray[Any], int]) -> None:
-        """Go back to a `state`."""
-        self._past[:], self._newest = state

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from stride_core.arrays import FloatArray
 
-from stride_sim.model import Indices
-from stride_sim.randomisation import Ring
 from stride_sim.records import NoiseConfig, Sensors
+from stride_sim.ring import Indices, Ring
 
 # q ⊗ (e, 0) = Q(q) e for q = x, y, z, w: Q's entries as indices into q, and their signs.
 _PRODUCT = np.array([[3, 2, 1], [2, 3, 0], [1, 0, 3], [0, 1, 2]])

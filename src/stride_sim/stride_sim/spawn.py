@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from stride_core.arrays import FloatArray
 from stride_core.robot import RobotSpec
 
+from stride_sim.errors import SimError
+from stride_sim.ring import Indices
 from stride_sim.terrain import Heightfield
 
 CLEARANCE = 1e-4  # of the lowest foot above the ground at the start [m]
@@ -74,3 +78,25 @@ def _align(normal: FloatArray) -> FloatArray:
     cross = np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
     rotation: FloatArray = np.eye(3) + cross + cross @ cross / (1.0 + n[2])
     return rotation
+
+
+def poses_of(pose: ArrayLike | None, robots: int) -> FloatArray:
+    """Poses, (robots, 3), as `Plant.reset` takes them."""
+    poses = np.zeros((robots, 3))
+    given = np.asarray(0.0 if pose is None else pose, float)
+    if given.shape not in ((), (3,), (robots, 3)) or not np.isfinite(given).all():
+        raise SimError(f"pose {pose!r}: expected x, y, yaw, once or for each of {robots} robots")
+    poses[:] = given
+    return poses
+
+
+def seeds_of(seed: int | Sequence[int], robots: Indices) -> list[tuple[int, int]]:
+    """Seeds of robots (n,), as `Plant.reset` takes them."""
+    pairs = (
+        [(int(seed), int(robot)) for robot in robots]
+        if isinstance(seed, int | np.integer)
+        else [(int(one), 0) for one in seed]
+    )
+    if len(pairs) != len(robots) or any(one < 0 for one, _ in pairs):
+        raise SimError(f"seed {seed}: expected one number from 0, or {len(robots)} of them")
+    return pairs

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stride_core.action import ActionLayout
 from stride_core.arrays import BoolArray, FloatArray
 from stride_core.attitude import ImuMount
+from stride_core.config import ConfigError
 from stride_core.control import Control, Sensed, load_controller
 from stride_core.frames import up_in_body, yaw_of
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
@@ -98,6 +99,12 @@ class Environment:
         self.task, self.robots = task, robots
         spec = load_robot(task.robot, task.servo or None)
         self.controller = load_controller(spec, *params_files(spec, task.params))
+        most = self.controller.residual_limit
+        if task.action.residual > most:
+            raise ConfigError(
+                f"task {task.name}: action.residual: {task.action.residual:g}: expected at most the"
+                f" ik's residual_limit, {most:g} m, which would clip it"
+            )
         self.plant = Plant(spec, task.plant, None, robots, threads, pool(task.ground))
         self.layout = ActionLayout(spec, task.action)
         self.observation = Observation(spec, task.observation, self.layout.size)
@@ -114,7 +121,7 @@ class Environment:
         pattern = task.pattern or config.pattern
         if pattern not in PATTERNS:
             known = ", ".join(PATTERNS)
-            raise ValueError(f"task {task.name}: pattern: {pattern!r}: expected one of {known}")
+            raise ConfigError(f"task {task.name}: pattern: {pattern!r}: expected one of {known}")
         self._pattern = PATTERNS.index(pattern)
         self._limits = (spec.joint_lower, spec.joint_upper)
         radius = self.plant.index.foot_radius
@@ -301,6 +308,15 @@ _STATE = (
     "_nominal",
     "_sensed",
 )
+
+
+def check(task: Task) -> None:
+    """Build what a task names, small.
+
+    Raises:
+        ConfigError: a ValueError; one line.
+    """
+    Environment(replace(task, ground=replace(task.ground, levels=1, variants=1)), 1, threads=1)
 
 
 def for_one_command(task: Task, command: tuple[float, float, float]) -> Task:

@@ -30,16 +30,8 @@ class LearningRate:
 
 
 def make_ppo(config: Ppo, environment: VectorEnvironment, seed: int, device: str = "cpu") -> PPO:
-    """A fresh learner.
-
-    Raises:
-        ValueError: the minibatches do not divide the steps of an update; one line.
-    """
+    """A fresh learner."""
     total = config.n_steps * environment.num_envs
-    if total % config.minibatches:
-        raise ValueError(
-            f"ppo.minibatches: {config.minibatches}: expected a divisor of envs × n_steps, {total}"
-        )
     networks = config.networks
     return PPO(
         AsymmetricPolicy,

@@ -133,6 +133,15 @@ class Ppo:
     max_grad_norm: float = param(1.0, min=0.0, max=1e6)
     networks: Networks = field(default_factory=Networks)
 
+    def __post_init__(self) -> None:
+        total = self.envs * self.n_steps
+        if total % self.minibatches:
+            raise ValueError(
+                f"minibatches: {self.minibatches}: expected a divisor of envs × n_steps, {total}"
+            )
+        if len(self.kl) not in (0, 2) or list(self.kl) != sorted(self.kl):
+            raise ValueError(f"kl: {list(self.kl)}: expected least and most, or nothing")
+
 
 @dataclass(frozen=True)
 class Monitoring:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stride_core.arrays import FloatArray
+from stride_core.config import ConfigError
 
 from stride_training.checkpoint import load_all, save_all, save_network
 from stride_training.environment import Environment, Observations
@@ -46,7 +47,12 @@ class Ending:
 
 
 def train(
-    task: Task, run: Run, threads: int = 0, resume: bool = False, device: str = "cpu"
+    task: Task,
+    run: Run,
+    threads: int = 0,
+    resume: bool = False,
+    device: str = "cpu",
+    report: Callable[[int, float], None] | None = None,
 ) -> bool:
     """Train until the task's steps are done, or until Ctrl-C.
 
@@ -56,6 +62,7 @@ def train(
         threads: of physics and of torch; 0: one for each processor.
         resume: go on from the run's last checkpoint.
         device: of torch.
+        report: told the steps and the score of each evaluation; may raise to end it.
 
     Returns:
         Whether it was finished.
@@ -65,10 +72,13 @@ def train(
     """
     torch.set_num_threads(threads or os.cpu_count() or 1)
     seed_all(task.seed)
-    environment = VectorEnvironment(Environment(task, task.ppo.envs, task.seed, threads))
+    robots = Environment(task, task.ppo.envs, task.seed, threads)
+    environment = VectorEnvironment(robots, run.folder / "diverged")
     model = make_ppo(task.ppo, environment, task.seed, device)
     model.set_logger(configure(str(run.folder), _formats()))
-    watch = Watch(task, run, environment, threads)
+    recipe = Recipe(task.ppo)
+    watch = Watch(task, run, environment, recipe, threads)
+    watch.report = report
     if resume:
         watch.restore(load_all(run.last, model, environment))
     else:
@@ -76,7 +86,7 @@ def train(
     with _signals(watch.ending):
         model.learn(
             task.steps - model.num_timesteps,
-            callback=[Recipe(task.ppo), watch],
+            callback=[recipe, watch],
             reset_num_timesteps=False,
         )
     return not watch.ending.asked
@@ -103,17 +113,19 @@ def _signals(ending: Ending) -> Iterator[None]:
 class Watch(BaseCallback):
     """Progress, figures of the episodes, evaluations and checkpoints."""
 
-    def __init__(self, task: Task, run: Run, environment: VectorEnvironment, threads: int) -> None:
+    def __init__(
+        self, task: Task, run: Run, environment: VectorEnvironment, recipe: Recipe, threads: int
+    ) -> None:
         super().__init__()
         self.ending = Ending()
+        self.report: Callable[[int, float], None] | None = None
         self._task, self._run, self._vector = task, run, environment
-        self._threads = threads
+        self._recipe, self._threads = recipe, threads
         self._due = {"checkpoint": 0, "evaluate": 0}
         self._best = -np.inf
         self._ended: list[dict[str, Any]] = []
         self._shown = 0.0
         self._judge: Environment | None = None
-        self._spent = 0.0
 
     def restore(self, extra: Any) -> None:
         """From a checkpoint."""
@@ -138,22 +150,26 @@ class Watch(BaseCallback):
             self._evaluate()
         if steps >= self._due["checkpoint"] or self.ending.asked:
             self._due["checkpoint"] = steps + monitoring.checkpoint_every
+            self._checkpoint(steps)
+
+    def _checkpoint(self, steps: int) -> None:
+        """A full disk costs this checkpoint alone: the one before stays, and training goes on."""
+        try:
             self._save()
             save_network(self._run.folder / f"step_{steps:010d}.pt", self._ppo, self._vector)
+        except ConfigError as error:
+            if self.ending.asked:
+                raise
+            print(f"\n{error}; training goes on", file=sys.stderr, flush=True)
 
     def _on_training_end(self) -> None:
         if self.ending.asked:
             return
-        self._finish_update()
+        self._recipe.finish()
         self._evaluate()
         self._save()
         self._show(True)
         print(file=sys.stderr)
-
-    def _finish_update(self) -> None:
-        for callback in getattr(self.parent, "callbacks", ()):
-            if isinstance(callback, Recipe):
-                callback.finish()
 
     @property
     def _ppo(self) -> PPO:
@@ -204,7 +220,7 @@ class Watch(BaseCallback):
 
     def _evaluate(self) -> None:
         """On landscapes that training never sees; the same each time."""
-        monitoring, began = self._task.monitoring, time.monotonic()
+        monitoring = self._task.monitoring
         if self._judge is None:
             exam = examination(self._task, monitoring.evaluation_seconds, 99, 2)
             robots = monitoring.evaluation_robots
@@ -229,7 +245,8 @@ class Watch(BaseCallback):
         if found["score"] > self._best:
             self._best = found["score"]
             save_network(self._run.best, self._ppo, self._vector)
-        self._spent += time.monotonic() - began
+        if self.report is not None:
+            self.report(self.model.num_timesteps, found["score"])
 
 
 def spread(task: Task, robots: int) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+from stride_sim.replay import dump
 
 from stride_training.environment import Environment, Observations, Step
 
@@ -24,18 +26,21 @@ def action_space(environment: Environment) -> spaces.Box:
     return spaces.Box(-1.0, 1.0, (environment.layout.size,), np.float32)
 
 
+_MOST_DUMPS = 10
+
+
 class VectorEnvironment(VecEnv):
     """All robots of an `Environment`.
 
     Attributes:
         environment: within.
         last: what the latest step led to.
-        returns: ``(N,)`` of the episodes that go on.
-        sums: ``(N, terms)`` likewise, by reward term.
+        sums: ``(N, terms)`` of the episodes that go on, by reward term.
+        dumps: folder for what broke a simulation; None: nowhere.
     """
 
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
+    def __init__(self, environment: Environment, dumps: Path | None = None) -> None:
+        self.environment, self.dumps = environment, dumps
         n = environment.robots
         super().__init__(n, observation_space(environment), action_space(environment))
         self.last: Step | None = None
@@ -62,10 +67,22 @@ class VectorEnvironment(VecEnv):
         if done.any():
             ended = np.flatnonzero(done)
             infos = self._tell(step, ended)
+            self._dump(np.flatnonzero(step.diverged))
             observation = observation.copy()
             observation[ended] = self.environment.reset(ended)
             self.sums[ended] = 0.0
         return observation, step.reward.astype(np.float32), done, infos
+
+    def _dump(self, robots: NDArray[np.intp]) -> None:
+        """Keep what broke a simulation, as far as there is room for more."""
+        if self.dumps is None:
+            return
+        self.dumps.mkdir(parents=True, exist_ok=True)
+        starts = self.environment.starts
+        for robot in robots.tolist():
+            if len(list(self.dumps.iterdir())) < _MOST_DUMPS:
+                name = f"robot{robot}_episode{starts.episode[robot]}.npz"
+                dump(self.environment.plant, robot, self.dumps / name)
 
     def _tell(self, step: Step, ended: NDArray[np.intp]) -> list[dict[str, Any]]:
         infos = list(self._nothing)

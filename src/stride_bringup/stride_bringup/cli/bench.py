@@ -14,8 +14,9 @@ def parser() -> Parser:
     made = Parser(prog="./stride bench", description=__doc__)
     made.add_argument(
         "what",
-        choices=("graph", "policy"),
-        help="graph: latency of a tick, real-time factor; policy: of an answer, and of its node",
+        choices=("graph", "policy", "training"),
+        help="graph: latency of a tick, real-time factor; policy: of an answer, and of its node;"
+        " training: steps/s beside the physics'",
     )
     made.add_argument(
         "--policy", default="untrained", metavar="NAME|PATH", help="of policy; a name or a path"
@@ -26,6 +27,10 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print."""
+    if arguments and arguments[0] == "training":
+        from stride_training.cli import main as training
+
+        return training(["bench", *arguments])
     given = parser().parse_args(arguments)
     if given.what == "graph":
         from stride_bringup.bench.graph import measure, table

@@ -37,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     if bool(given.task) == bool(given.resume):
         print("./stride train: expected either a TASK or --resume RUN", file=sys.stderr)
         return USAGE_ERROR
+    from stride_training.environment import check
     from stride_training.runs import new_run
     from stride_training.train import folder_of, train, with_budget
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         task = load_task(given.task, given.config, given.set)
         task = with_budget(task, given.steps, given.envs, given.seed)
+        check(task)
         run = new_run(task, given.run)
     print(f"{run.folder}: {task.name}, {task.steps:,} steps of {task.ppo.envs} robots")
     finished = train(task, run, given.threads, bool(given.resume), given.device)

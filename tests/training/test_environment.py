@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+from stride_core.arrays import FloatArray
+from stride_training.environment import Environment, for_one_command
+from stride_training.task import Task, load_task
+from tests.training.conftest import Walk
+
+
+def _same(one: dict[str, FloatArray], other: dict[str, FloatArray], **rows: int) -> bool:
+    robot = rows.get("robot")
+    for name, values in one.items():
+        theirs = other[name]
+        if robot is not None:
+            values, theirs = values[:, robot], theirs[:, 0]
+        if not np.array_equal(values, theirs, equal_nan=True):
+            return False
+    return True
+
+
+def test_threads_do_not_change_a_bit(small: Task, walk: Walk) -> None:
+    runs = []
+    for threads in (1, 2):
+        environment = Environment(small, 5, 3, threads)
+        environment.reset()
+        runs.append(walk(environment, 60))
+    assert _same(*runs)
+
+
+def test_robot_i_of_many_is_the_robot_alone(small: Task, walk: Walk) -> None:
+    """Through pushes, new commands, delays, falls and new episodes on other terrain."""
+    many = Environment(small, 5, 7, 2)
+    many.reset()
+    together = walk(many, 170)
+    assert together["done"].sum() >= 4, "no episode ended: this run would show little"
+    for robot in (0, 3):
+        alone = Environment(small, 1, 7, 1, first=robot)
+        alone.reset()
+        assert _same(together, walk(alone, 170), robot=robot)
+
+
+def test_another_seed_is_another_run(small: Task, walk: Walk) -> None:
+    runs = []
+    for seed in (1, 2):
+        environment = Environment(small, 2, seed, 1)
+        environment.reset()
+        runs.append(walk(environment, 5))
+    assert not np.array_equal(runs[0]["observation"], runs[1]["observation"])
+
+
+def test_a_restored_moment_goes_on_as_it_did_even_in_another_process(
+    small: Task, walk: Walk
+) -> None:
+    environment = Environment(small, 3, 5, 1)
+    environment.reset()
+    walk(environment, 40)
+    moment = pickle.dumps(environment.state())
+    expected = walk(environment, 130)
+    assert expected["done"].any()
+    fresh = Environment(small, 3, 99, 1)  # its own seed is not what counts
+    fresh.reset()
+    fresh.starts.reseed(5)
+    fresh.restore(pickle.loads(moment))
+    assert _same(expected, walk(fresh, 130))
+
+
+def test_the_end_of_time_is_no_fall_and_a_fall_is(small: Task) -> None:
+    still = for_one_command(small, (0.0, 0.0, 0.0))
+    calm = dataclasses.replace(
+        still,
+        plant=dataclasses.replace(
+            small.plant,
+            randomisation=dataclasses.replace(small.plant.randomisation, push_force=()),
+        ),
+        episode=dataclasses.replace(small.episode, seconds=0.5, random_phase=0.0),
+    )
+    environment = Environment(calm, 2, 0, 1)
+    environment.reset()
+    environment.plant._qpos[1, 3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0]  # on its side
+    ends = []
+    for _ in range(25):
+        step = environment.step(np.zeros((2, environment.layout.size)))
+        ends.append((bool(step.fell[1]), bool(step.late[0])))
+        if step.fell[1]:
+            environment.reset([1])
+    assert ends[0] == (True, False)
+    assert [late for _, late in ends] == [False] * 24 + [True]
+
+
+def test_commands_change_while_walking_and_keep_within_their_ranges(small: Task) -> None:
+    task = dataclasses.replace(
+        small, curriculum=dataclasses.replace(small.curriculum, commands=False)
+    )
+    environment = Environment(task, 6, 2, 1)
+    environment.reset()
+    told = [environment.starts.command.copy()]
+    for _ in range(100):
+        environment.step(np.zeros((6, environment.layout.size)))
+        told.append(environment.starts.command.copy())
+    changed = (np.diff(np.stack(told), axis=0) != 0.0).any(-1).sum(0)
+    assert (changed >= 2).all() and (changed <= 7).all()  # each 0.3 to 0.9 s, in 2 s
+    low, high = task.commands.forward
+    speeds = np.stack(told)[..., 0]
+    assert (speeds >= min(low, 0.0)).all() and (speeds <= high).all()
+    assert len(np.unique(speeds)) > 6
+
+
+def test_what_is_not_a_number_does_nothing(small: Task) -> None:
+    twins = []
+    for action in (0.0, np.nan):
+        environment = Environment(small, 2, 4, 1)
+        environment.reset()
+        for _ in range(20):
+            step = environment.step(np.full((2, environment.layout.size), action))
+        assert np.isfinite(step.observation).all() and np.isfinite(step.reward).all()
+        twins.append(step.truth.position)
+    assert np.array_equal(twins[0], twins[1])
+
+
+def test_a_simulation_that_diverges_ends_one_episode_is_kept_and_breaks_again(
+    small: Task, tmp_path: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("stable_baselines3")
+    from stride_sim.replay import replay
+    from stride_training.vector import VectorEnvironment
+
+    folder = tmp_path / "diverged"  # type: ignore[operator]
+    vector = VectorEnvironment(Environment(small, 3, 0, 1), folder)
+    vector.reset()
+    vector.environment.plant._qvel[1, 8] = 1e200
+    vector.step_async(np.zeros((3, vector.environment.layout.size)))
+    observation, reward, done, infos = vector.step_wait()
+    assert done.tolist() == [False, True, False]
+    assert infos[1]["diverged"] and not infos[1]["TimeLimit.truncated"]
+    assert np.isfinite(observation).all() and np.isfinite(reward).all()
+    assert np.isfinite(infos[1]["terminal_observation"]).all()
+    (file,) = folder.iterdir()
+    found = replay(file)
+    assert found.survived < found.substeps and found.finite
+    assert found.fastest[0] == 1e200
+
+
+@pytest.mark.parametrize("task", ["rough", "rough_adaptive", "hard", "hard_adaptive"])
+def test_shipped_tasks_see_what_a_robot_can_know(task: str) -> None:
+    made = load_task(task, (), ["ground.levels=1", "ground.variants=1"])
+    environment = Environment(made, 1, 0, 1)
+    observation = environment.reset()
+    actions = 16 if "adaptive" in task else 12
+    assert environment.layout.size == actions
+    names = [term.name for term in environment.observation.terms]
+    assert not {"velocity", "height", "contact", "friction", "heights"} & set(names)
+    assert environment.actor_size == sum(term.size for term in environment.observation.terms)
+    assert observation.shape == (1, environment.size) and environment.size > environment.actor_size

@@ -1,0 +1,276 @@
+"""One tiny run from the command line to the exported policy, and what the networks are."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stride_core.arrays import FloatArray
+from stride_core.config import ConfigError
+from stride_core.policy_file import read_contract
+from stride_training.cli import main
+from stride_training.curves import evaluations, progress
+from stride_training.episodes import Answer, walk
+from stride_training.runs import Run, new_run
+from stride_training.task import Task, load_task
+from tests.training.conftest import SMALL
+
+from stride_training import rewards
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("stable_baselines3")
+
+from stride_training.checkpoint import load_all, save_network  # noqa: E402
+from stride_training.environment import Environment, for_one_command  # noqa: E402
+from stride_training.export import difference, export, load_trained  # noqa: E402
+from stride_training.network import to_onnx  # noqa: E402
+from stride_training.policies import find  # noqa: E402
+from stride_training.policy import Actor, RunningNormaliser  # noqa: E402
+from stride_training.ppo import make_ppo  # noqa: E402
+from stride_training.train import train  # noqa: E402
+from stride_training.vector import VectorEnvironment  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, small: Task) -> Run:
+    """Five updates in one go, a checkpoint after each two."""
+    run = new_run(small_steps(small, 480), tmp_path_factory.mktemp("runs") / "whole")
+    assert train(run.task(), run, threads=1)
+    return run
+
+
+def small_steps(task: Task, steps: int) -> Task:
+    return dataclasses.replace(task, steps=steps)
+
+
+def test_a_run_cut_off_and_resumed_is_the_run_that_was_not(whole: Run, tmp_path: Path) -> None:
+    """From the checkpoint of update 2 (192 steps), in another state, to the same networks."""
+    steps = sorted(path.stem for path in whole.folder.glob("step_*.pt"))
+    assert steps == ["step_0000000192", "step_0000000384"]
+    part = new_run(small_steps(whole.task(), 192), tmp_path / "part")
+    train(part.task(), part, threads=1)  # as if killed just after its checkpoint
+    again = Run(part.folder)
+    assert train(small_steps(part.task(), 480), again, threads=1, resume=True)
+    one, other = (torch.load(r.last, weights_only=True) for r in (whole, again))
+    assert one["steps"] == other["steps"] == 480
+    for name, value in one["policy"].items():
+        assert torch.equal(value, other["policy"][name]), name
+
+
+def test_the_folder_says_what_was_done(whole: Run) -> None:
+    assert whole.task().name == "hard_adaptive"
+    about = whole.about()
+    assert set(about) == {"command", "commit", "versions"}
+    assert about["versions"]["torch"] == str(torch.__version__)
+    rows = progress(whole)
+    assert rows["time/total_timesteps"].tolist() == [96.0 * k for k in range(1, 6)]
+    assert (rows["curriculum/level"] >= 0.0).all()
+    assert evaluations(whole)["steps"].tolist() == [480.0]
+
+
+def test_the_exported_policy_is_the_trained_one(whole: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policy.onnx"
+    contract, measured = export(whole, file, checkpoint="last")
+    assert measured["difference"] <= 1e-5
+    assert read_contract(file.read_bytes()).to_json() == read_contract(file.read_bytes()).to_json()
+    contract = read_contract(file.read_bytes())
+    assert contract.provenance.steps == 480 and contract.provenance.task == "hard_adaptive"
+    assert len(contract.action_names) == 16
+    trained = load_trained(whole, "last")
+    normaliser = trained.actor.normaliser
+    assert contract.normaliser.mean == tuple(normaliser.mean.tolist())
+    seen = normaliser.mean + normaliser.deviation * torch.randn((7, len(normaliser.mean)))
+    answers = find(str(file)).answer, find(f"{whole.folder}@last").answer
+    assert answers[0] is not None and answers[1] is not None
+    assert answers[0](seen.numpy()) == pytest.approx(answers[1](seen.numpy()), abs=1e-5)
+    # by hand, in numpy: the network is what its file says
+    x = np.clip((seen.numpy() - contract.normaliser.mean) / contract.normaliser.std, -10.0, 10.0)
+    policy = torch.load(whole.last, weights_only=True)["policy"]
+    weight, bias = (policy[f"mlp_extractor.actor.0.{part}"].numpy() for part in ("weight", "bias"))
+    hidden = x @ weight.T + bias
+    hidden = np.where(hidden > 0, hidden, np.expm1(np.minimum(hidden, 0.0)))
+    out = hidden @ policy["action_net.weight"].numpy().T + policy["action_net.bias"].numpy()
+    assert answers[0](seen.numpy()) == pytest.approx(np.clip(out, -1, 1), abs=1e-5)
+
+
+def test_an_onnx_that_differs_is_noticed(whole: Run) -> None:
+    actor = load_trained(whole, "last").actor
+    model = to_onnx(actor)
+    with torch.no_grad():
+        actor.head.bias += 1e-3
+    assert difference(model, actor) == pytest.approx(1e-3, rel=0.05)
+
+
+def test_the_actor_sees_nothing_that_is_privileged(whole: Run, small: Task) -> None:
+    vector = VectorEnvironment(Environment(small, 2, 0, 1))
+    model = make_ppo(small.ppo, vector, 0)
+    size = vector.environment.actor_size
+    seen = torch.randn((4, vector.environment.size))
+    other = seen.clone()
+    other[:, size:] += 1.0
+    policy = model.policy
+    with torch.no_grad():
+        mean = policy.get_distribution(seen).distribution.mean
+        assert torch.equal(mean, policy.get_distribution(other).distribution.mean)
+        assert not torch.allclose(policy.predict_values(seen), policy.predict_values(other))
+        assert torch.allclose(Actor(policy)(seen[:, :size]), mean.clamp(-1, 1), atol=1e-6)
+
+
+def test_the_normaliser_is_the_mean_and_deviation_of_all_that_was_seen() -> None:
+    parts = [np.random.default_rng(k).normal(3.0 * k, 1.0 + k, (10 + 50 * k, 3)) for k in range(4)]
+    normaliser = RunningNormaliser(3, 5.0)
+    for part in parts:
+        normaliser.update(torch.as_tensor(part, dtype=torch.float32))
+    everything = np.concatenate(parts)
+    assert normaliser.mean.numpy() == pytest.approx(everything.mean(0), rel=1e-4)
+    assert normaliser.deviation.numpy() == pytest.approx(everything.std(0), rel=1e-4)
+    assert float(normaliser(torch.full((1, 3), 1e6)).max()) == 5.0
+
+
+def _in_step(moment: rewards.Moment) -> FloatArray:
+    """−(a₀ − 1)² while the first foot swings, −(a₀ + 1)² while it stands."""
+    return -np.square(moment.action[:, 0] - 2.0 * moment.swing[:, 0] + 1.0)
+
+
+def test_learning_does_what_no_constant_policy_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line, cut in two, exported and examined: the first action learns the rhythm.
+
+    The best constant for a foot that swings 40 % of the time is worth −4 · 0.4 · 0.6 = −0.96.
+    """
+    monkeypatch.setitem(rewards.TERMS, "in_step", _in_step)
+    settings = (
+        *SMALL, "ppo.envs=24", "ppo.epochs=8", "ppo.learning_rate=0.003", "ppo.kl=[]",
+        "ppo.gamma=0.5", "rewards.preset=none", "rewards.weights={in_step: 1.0, heading: 0.0}",
+        "monitoring.checkpoint_every=100000", "ground.kinds=[flat]", "episode.random_phase=1.0",
+    )  # fmt: skip
+    run = tmp_path / "run"
+    given = [part for setting in settings for part in ("--set", setting)]
+    given += ["--steps", "3840", "--run", str(run), "--threads", "1"]
+    assert main(["train", "rough", *given]) == 0
+    assert main(["train", "--resume", str(run), "--steps", "7680", "--threads", "1"]) == 0
+    file = tmp_path / "policy.onnx"
+    assert main(["export", str(run), "--checkpoint", "last", "--out", str(file)]) == 0
+    policy = find(str(file))
+    task = policy.fitted(for_one_command(Run(run).task(), (0.2, 0.0, 0.0)))
+
+    def worth(answer: Answer | None) -> float:
+        return float(walk(Environment(task, 6, 11, 1), answer).reward.mean())
+
+    def constant(value: float) -> Answer:
+        return lambda seen: np.full((len(seen), 12), value)
+
+    best = max(worth(constant(value)) for value in (-0.6, -0.2, 0.2))
+    assert best == pytest.approx(-0.96, abs=0.05)
+    assert worth(policy.answer) > -0.4
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """Writes end as on a full disk."""
+    real = os.fsync
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    os.fsync = fail  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os.fsync = real
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(whole: Run, small: Task, tmp_path: Path) -> None:
+    vector = VectorEnvironment(Environment(small, small.ppo.envs, 0, 1))
+    model = make_ppo(small.ppo, vector, 0)
+    file = tmp_path / "best.pt"
+    save_network(file, model, vector)
+    before = file.read_bytes()
+    with full_disk(), pytest.raises(ConfigError, match=r"best\.pt.*No space left"):
+        save_network(file, model, vector)
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Path) -> None:
+    def refused(changed: Task, path: Path) -> str:
+        vector = VectorEnvironment(Environment(changed, changed.ppo.envs, 0, 1))
+        with pytest.raises(ConfigError) as error:
+            load_all(path, make_ppo(changed.ppo, vector, 0), vector)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    slower = dataclasses.replace(small, servo="sts3215_345")
+    assert "servo: 'sts3215_147': expected 'sts3215_345'" in refused(slower, whole.last)
+    fewer = dataclasses.replace(small, observation=small.observation[:-1])
+    assert "observation" in refused(fewer, whole.last)
+    wider = load_task("hard_adaptive", (), (*SMALL, "ppo.networks.hidden=[17]"))
+    assert "differ in shape" in refused(wider, whole.last)
+    assert "networks alone" in refused(small, whole.folder / "step_0000000192.pt")
+    torn = tmp_path / "torn.pt"
+    torn.write_bytes(whole.last.read_bytes()[:5000])
+    assert "not a checkpoint" in refused(small, torn)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["train", "rugh"], "did you mean rough"),
+        (["train"], "either a TASK or --resume"),
+        (["train", "rough", "--envs", "0"], "whole number from 1"),
+        (["train", "rough", "--set", "ppo.evns=3"], "did you mean envs"),
+        (["train", "rough", "--set", "ppo.envs"], "expected key=value"),
+        (["train", "rough", "--set", "rewards.weights.alive=much"], "expected a number"),
+        (["train", "rough", "--set", "rewards.weights.alve=1"], "did you mean alive"),
+        (["train", "rough", "--set", "ppo.envs=0"], "at least|from 1"),
+        (["train", "rough", "--set", "ppo.minibatches=7"], "divisor"),
+        (["train", "--resume", "/nowhere"], "expected the folder of a run"),
+        (["export", "/nowhere"], "expected the folder of a run"),
+        (["evaluate", "nobody"], "not there"),
+        (["evaluate", "none", "--difficulty", "2"], "from 0 to 1"),
+        (["evaluate", "none", "--terrain", "moon"], "moon"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_answered_in_one_line(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with contextlib.suppress(SystemExit):
+        assert main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and re.search(said, lines[0]), lines
+
+
+def test_a_run_folder_that_exists_is_refused(whole: Run, small: Task) -> None:
+    with pytest.raises(ConfigError, match="exists"):
+        new_run(small, whole.folder)
+
+
+def test_without_torch_it_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = builtins.__import__
+
+    def absent(name: str, *args: object, **kwargs: object) -> object:
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name="torch")
+        return real(name, *args, **kwargs)  # type: ignore[arg-type]
+
+    for module in [m for m in sys.modules if m.startswith("stride_training.") and "cli" not in m]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(builtins, "__import__", absent)
+    assert main(["train", "rough", "--steps", "1"]) == 2
+    assert "./stride setup --training" in capsys.readouterr().err
