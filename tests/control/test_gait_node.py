@@ -21,6 +21,8 @@ from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from tests.control.surroundings import SPEC, Surroundings, joints
 from tests.graph.harness import Graph
 
+from stride_msgs.msg import Residual
+
 
 class Walk:
     """A gait node and what is around it."""
@@ -29,7 +31,7 @@ class Walk:
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node: GaitNode = graph.add(GaitNode, cli_args=yaml, parameter_overrides=overrides)
         twist = TwistStamped if parameters.get("stamped_cmd_vel") else Twist
-        says = {"joint_states": JointState, "cmd_vel": twist, "imu": Imu}
+        says = {"joint_states": JointState, "cmd_vel": twist, "imu": Imu, "residual": Residual}
         self.around = Surroundings(graph, says, ("foot_targets",))
         self.around.connected()
         self.tick = 0
@@ -43,6 +45,11 @@ class Walk:
             answer = self.around.answer("foot_targets", self.tick)
             self.tick += 1
         return answer
+
+    def modulate(self, tick: int, rates: Any) -> None:
+        """Publish the residual of a tick."""
+        message = Residual(legs=list(SPEC.legs), offset=[0.0] * 12, rates=list(rates))
+        self.around.say("residual", message, tick)
 
     def drive(self, vx: float = 0.0, vy: float = 0.0, wz: float = 0.0) -> None:
         """Publish a cmd_vel."""
@@ -249,3 +256,84 @@ def test_a_gait_that_cannot_be_is_refused_with_one_line(
 def test_without_its_yaml_it_says_what_is_missing(graph: Graph) -> None:
     with pytest.raises(ValueError, match=r"gait: gait: .*missing"):
         graph.add(GaitNode)
+
+
+# --- a policy's rates -----------------------------------------------------------------------------
+
+LOWER = (-0.05, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Lower the body by 50 mm/s."""
+
+
+def heights(walk: Walk, ticks: int, rates: Any = LOWER) -> list[float]:
+    """Of the shape, where each tick's residual has these rates; before the first tick has any."""
+    found = []
+    for _ in range(ticks):
+        found.append(walk.go().shape[0])
+        walk.modulate(walk.tick - 1, rates)
+    return found
+
+
+@pytest.fixture
+def lockstep(graph: Graph, yaml: list[str]) -> Walk:
+    """A tick waits for the last tick's rates."""
+    return Walk(graph, yaml, rates_deadline=60.0)
+
+
+def test_rates_modulate_the_shape_one_tick_later(lockstep: Walk) -> None:
+    expected = 0.085 - 0.05 * 0.01 * np.array([0, 1, 2, 3, 4])
+    np.testing.assert_allclose(heights(lockstep, 5), expected, atol=1e-12)
+
+
+def test_a_tick_waits_for_the_rates_of_the_one_before(lockstep: Walk) -> None:
+    lockstep.go()
+    lockstep.around.say("joint_states", joints(), 1)
+    lockstep.around.graph.until(lambda: lockstep.node._waiting is not None)
+    assert len(lockstep.around.heard["foot_targets"]) == 1
+    lockstep.modulate(0, LOWER)
+    assert lockstep.around.answer("foot_targets", 1).shape[0] == pytest.approx(0.0845)
+
+
+def test_a_repeated_tick_waits_for_nothing_and_changes_nothing(lockstep: Walk) -> None:
+    first = lockstep.go()
+    lockstep.around.say("joint_states", joints(), 0)
+    heard = lockstep.around.heard["foot_targets"]
+    lockstep.around.graph.until(lambda: len(heard) == 2)
+    assert heard[1] == first
+
+
+def test_rates_are_waited_for_once_in_vain(graph: Graph, yaml: list[str]) -> None:
+    walk = Walk(graph, yaml, rates_deadline=0.05)
+    walk.go(2)  # the second waits until its deadline
+    walk.node._deadline.reset = lambda: pytest.fail("a tick waits for a policy that is gone")
+    assert walk.go(3).shape[0] == pytest.approx(0.085)
+
+
+def test_in_real_time_rates_count_if_they_are_there(walk: Walk) -> None:
+    walk.go()
+    walk.modulate(0, LOWER)
+    walk.around.graph.until(lambda: walk.node._rates_ns == 0)
+    assert walk.go().shape[0] == pytest.approx(0.0845)
+    assert walk.go().shape[0] == pytest.approx(0.085)  # nobody said anything: back, at its rates
+
+
+def test_without_rates_the_shape_comes_back_by_itself(lockstep: Walk) -> None:
+    heights(lockstep, 20)
+    back = heights(lockstep, 30, rates=())
+    assert back[0] < 0.08 and back[-1] == pytest.approx(0.085)
+    assert np.diff(back[1:]).min() >= 0.0
+
+
+def test_rates_are_bounded_by_the_gaits_own_limits(lockstep: Walk) -> None:
+    low = heights(lockstep, 80, rates=(-1e9, *LOWER[1:]))
+    assert low[-1] == pytest.approx(0.057)  # shape_min
+    assert np.abs(np.diff(low)).max() <= 0.1 * 0.01 + 1e-12  # shape_rates, a tick
+
+
+def test_rates_of_another_size_are_said_once_and_nothing(lockstep: Walk) -> None:
+    assert heights(lockstep, 4, rates=(1.0, 2.0))[-1] == pytest.approx(0.085)
+    (line,) = lockstep.lines
+    assert "residual.rates: 2 values: expected 6" in line
+
+
+def test_rates_that_are_not_finite_are_none(lockstep: Walk) -> None:
+    assert heights(lockstep, 4, rates=[math.nan] * 6)[-1] == pytest.approx(0.085)

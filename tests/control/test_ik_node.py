@@ -222,6 +222,45 @@ def test_the_next_tick_does_not_wait_for_the_last_ones_residual(expecting: Legs)
     np.testing.assert_allclose(expecting.feet(2), SPEC.stance + SMALL, atol=1e-9)
 
 
+def test_a_policy_that_is_gone_holds_up_one_tick_and_is_waited_for_when_it_is_back(
+    graph: Graph,
+) -> None:
+    legs = Legs(graph, expect_residual=True, residual_deadline=0.05)
+    legs.aim(1)
+    legs.feet(1)  # by the deadline: from here on nobody waits
+    legs.node._deadline.reset = lambda: pytest.fail("a tick waits for a policy that is gone")
+    for tick in (2, 3):
+        legs.aim(tick)
+        np.testing.assert_allclose(legs.feet(tick), SPEC.stance, atol=1e-9)
+    assert legs.node.counts["residual_late"] == 3
+    legs.offer(3, SMALL)  # late, but of the present tick: it is back
+    legs.until(lambda: legs.has_residual_of(3))
+    del legs.node._deadline.reset
+    legs.aim(4)
+    legs.offer(4, SMALL)
+    np.testing.assert_allclose(legs.feet(4), SPEC.stance + SMALL, atol=1e-9)
+
+
+def test_a_residual_of_a_tick_that_is_over_does_not_call_for_patience(graph: Graph) -> None:
+    legs = Legs(graph, expect_residual=True, residual_deadline=0.05)
+    for tick in (1, 2):
+        legs.aim(tick)
+        legs.feet(tick)
+    legs.offer(1, SMALL)
+    legs.until(lambda: legs.has_residual_of(1))
+    legs.node._deadline.reset = lambda: pytest.fail("a tick waits for a policy that is late")
+    legs.aim(3)
+    np.testing.assert_allclose(legs.feet(3), SPEC.stance, atol=1e-9)
+
+
+def test_a_repeated_tick_goes_on_waiting(expecting: Legs) -> None:
+    for _ in range(3):
+        expecting.aim(1)
+    expecting.offer(1, SMALL)
+    np.testing.assert_allclose(expecting.feet(1), SPEC.stance + SMALL, atol=1e-9)
+    assert expecting.node.counts["residual_late"] == 0
+
+
 def test_a_residual_that_nobody_expects_is_left_alone(legs: Legs) -> None:
     np.testing.assert_allclose(shifted(legs, 1, SMALL), SPEC.stance, atol=1e-9)
 

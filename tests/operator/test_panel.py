@@ -30,6 +30,12 @@ def test_figures_are_shown_in_their_units() -> None:
     assert shown.endswith("feet FL FR")
 
 
+def test_a_policy_is_shown_with_how_much_of_it_counts() -> None:
+    shown = text(Status(policy=("walker@0123456789ab", 0.62, 9.87)))
+    assert "policy walker@0123456789ab 62 % · novelty 9.9" in shown
+    assert "policy" not in text(Status(policy=("", 0.0, 0.0)))
+
+
 def test_zero_has_no_sign() -> None:
     shown = text(Status(velocity=(-0.004, -0.0051, -1e-9), command=(-0.0, 0.0, 0.0)))
     assert "forward 0.00 m/s told 0.00 sideways −0.01 m/s" in shown

@@ -96,6 +96,9 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
 _PATIENCE_S = 5.0
 """In lockstep a tick waits so long for a policy in another process before it goes on without it."""
 
+_RATES_PATIENCE_S = 1.0
+"""That tick's rates are on their way by then, or will never come."""
+
 _SHARE = 0.4
 """In real time a tick waits for its policy during this share of its period."""
 
@@ -112,7 +115,7 @@ _SHORTEST_S = 0.0005
 
 def _rates(options: Options) -> dict[str, Any]:
     """In lockstep the gait waits for the rates of the last tick; else it takes what is there."""
-    return {} if options.pace else {"rates_deadline": _PATIENCE_S}
+    return {} if options.pace else {"rates_deadline": _RATES_PATIENCE_S}
 
 
 def _policy(options: Options) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Status:
         state, reasons: as in SafetyStatus.
         time: of the run [s]; factor: run seconds per second of the wall.
         feet: name, whether it touches, force [N].
+        policy: its identity, empty for none; strength in [0, 1]; novelty [standard deviations].
     """
 
     robot: str = ""
@@ -68,6 +69,7 @@ class Status:
     time: float | None = None
     factor: float | None = None
     feet: tuple[tuple[str, bool, float], ...] = ()
+    policy: tuple[str, float, float] | None = None
 
 
 def html(status: Status) -> str:
@@ -85,6 +87,7 @@ def html(status: Status) -> str:
         _card("tilt", tilt, "°", ".1f"),
         _card("height", None if status.height is None else 1000 * status.height, "mm", ".0f"),
         _card("real-time factor", status.factor, "×", ".2f"),
+        _policy(status),
         _feet(status),
     ]
     return (
@@ -114,6 +117,24 @@ def _speed(key: str, status: Status, axis: int, unit: str) -> str:
     actual = None if status.velocity is None else status.velocity[axis]
     command = None if status.command is None else status.command[axis]
     return _card(key, actual, unit, ".2f", f'<div class="sub">told {_number(command, ".2f")}</div>')
+
+
+def _policy(status: Status) -> str:
+    """How much of the policy counts, as a bar; amber once the robot sees what is strange to it."""
+    if status.policy is None or not status.policy[0]:
+        return ""
+    identity, strength, novelty = status.policy
+    colour = GOOD if strength > 0.99 else CAUTION
+    bar = (
+        f'<div style="height:4px;border-radius:2px;background:{QUIET}44;margin-top:3px">'
+        f'<div style="height:4px;border-radius:2px;width:{100 * strength:.0f}%;'
+        f'background:{colour}"></div></div>'
+    )
+    words = f"{100 * strength:.0f} % · novelty {novelty:.1f}"
+    return (
+        f'<div class="card wide"><div class="key">policy {escape(identity)}</div>'
+        f'<div class="sub">{words}</div>{bar}</div>'
+    )
 
 
 def _feet(status: Status) -> str:

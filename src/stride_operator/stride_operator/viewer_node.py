@@ -21,7 +21,7 @@ from stride_control.parameters import declare
 from stride_core.frames import tilt_angle
 from tf2_msgs.msg import TFMessage
 
-from stride_msgs.msg import FootContacts, FootTargets, HeightField, SafetyStatus
+from stride_msgs.msg import FootContacts, FootTargets, HeightField, Residual, SafetyStatus
 from stride_operator.config import ViewerConfig
 from stride_operator.ground import Ground
 from stride_operator.page import Page
@@ -147,6 +147,7 @@ class ViewerNode(Node):
     def _status(self, ground: float) -> Status:
         odom, imu, safety = self._read("odom"), self._read("imu"), self._read("safety_status")
         targets, contacts = self._read("foot_targets"), self._read("foot_contacts")
+        residual = self._read("residual")
         velocity = height = tilt = None
         if odom is not None:
             linear, angular = odom.twist.twist.linear, odom.twist.twist.angular
@@ -168,6 +169,9 @@ class ViewerNode(Node):
             feet=()
             if contacts is None
             else tuple(zip(contacts.legs, contacts.contact, contacts.force, strict=False)),
+            policy=None
+            if residual is None
+            else (residual.policy, residual.strength, residual.novelty),
         )
 
     def destroy_node(self) -> None:
@@ -182,6 +186,7 @@ TOPICS: dict[str, Any] = {
     "safety_status": SafetyStatus,
     "foot_targets": FootTargets,
     "foot_contacts": FootContacts,
+    "residual": Residual,
 }
 
 

@@ -1,0 +1,166 @@
+"""`./stride policy` and `./stride bench policy`: what they print, and their exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from stride_bringup.bench import policy as bench
+from stride_bringup.cli.main import main
+from stride_control.policy.network import Network
+from tests.policy.broken import BROKEN
+from tests.policy.models import policy_bytes, write_policy
+from tests.policy.untrained import FOLDER
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit status, output, errors."""
+    try:
+        status = main(["policy", *words])
+    except SystemExit as end:
+        assert isinstance(end.code, int)
+        status = end.code
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def test_list_names_every_policy_and_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = said(capsys, "list", "--json")
+    rows = {row["policy"]: row for row in json.loads(out)}
+    assert status == 0
+    assert rows["untrained"]["steps"] == 0
+    assert (rows["untrained"]["robot"], rows["untrained"]["action"]) == ("fivebar", "12-D")
+    assert "untrained/int8" in rows
+    assert len(said(capsys, "list")[1].splitlines()) == len(rows)
+
+
+def test_show_prints_the_contract_with_every_digit(capsys: pytest.CaptureFixture[str]) -> None:
+    _, short, _ = said(capsys, "show", "untrained", "--json")
+    _, long, _ = said(capsys, "show", str(FOLDER))
+    contract = json.loads(short)
+    assert contract == json.loads(long)
+    assert contract["rate_hz"] == 100.0
+    assert len(contract["normaliser"]["mean"]) == 60
+    assert len(long.splitlines()) > 100
+
+
+def test_check_runs_what_the_node_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = said(capsys, "check", "untrained", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert (report["observations"], report["actions"]) == (60, 12)
+    assert said(capsys, "check", "untrained")[1].startswith("untrained@")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["check", "nosuch"], "policy 'nosuch': not there"),
+        (["check", "untrained", "--rate", "50"], "rate_hz: 100.0: expected 50.0"),
+        (["check", "untrained", "--servo", "sts3215_345"], "servo: sts3215_147"),
+        (["check", "untrained", "--robot", "nosuch"], "nosuch"),
+        (["verify", "untrained", "--with", "/nosuch.npz"], "/nosuch.npz: no such file"),
+        (["verify", "untrained", "--with", "/tmp"], "expected a bag"),
+    ],
+)
+def test_what_fails_is_one_line_and_status_1(
+    capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+) -> None:
+    status, out, err = said(capsys, *words)
+    assert (status, out) == (1, "")
+    (line,) = err.splitlines()
+    assert line.startswith("./stride policy: ") and expected in line
+
+
+def test_check_of_a_broken_file_says_what_is_wrong_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    make, words = BROKEN["damaged weights"]
+    file = tmp_path / "policy.onnx"
+    file.write_bytes(make())
+    status, _, err = said(capsys, "check", str(file))
+    assert status == 1 and all(word in err for word in words)
+
+
+@pytest.mark.parametrize("words", [["show"], ["fly"], [], ["check", "a", "--rate", "fast"]])
+def test_what_cannot_be_asked_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, _, err = said(capsys, *words)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+
+
+# --- verify -------------------------------------------------------------------------------------
+
+
+def verified(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    status, out, err = said(capsys, "verify", *words, "--json")
+    return status, json.loads(out) if out else {"error": err}
+
+
+def test_verify_compares_a_thousand_recorded_observations(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, report = verified(capsys, "untrained")
+    assert (status, report["ok"], report["observations"]) == (0, True, 1000)
+    assert 0.0 < report["difference"] < 1e-5
+
+
+def test_verify_finds_other_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = write_policy(tmp_path / "policy.onnx", seed=5)
+    status, report = verified(capsys, str(file), "--with", str(FOLDER / "recorded.npz"))
+    assert (status, report["ok"]) == (1, False)
+    assert report["difference"] > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        ({"action": np.zeros((2, 12))}, "expected arrays observation and action"),
+        ({"observation": np.zeros((2, 59)), "action": np.zeros((2, 12))}, "expected (2, 60)"),
+        ({"observation": np.zeros((2, 60)), "action": np.zeros((3, 12))}, "expected (2, 12)"),
+    ],
+)
+def test_recorded_arrays_that_do_not_fit_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arrays: dict[str, Any], expected: str
+) -> None:
+    np.savez(tmp_path / "recorded.npz", **arrays)
+    status, report = verified(capsys, "untrained", "--with", str(tmp_path / "recorded.npz"))
+    assert status == 1
+    assert expected in report["error"]
+
+
+# --- bench --------------------------------------------------------------------------------------
+
+
+def test_the_empty_network_hands_its_input_through() -> None:
+    empty = Network(bench.empty_model(7))
+    seen = np.arange(7.0)
+    np.testing.assert_array_equal(empty(seen), seen)
+
+
+def test_bench_measures_each_network_beside_the_empty_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench, "_CALLS", 50)
+    monkeypatch.setattr(bench, "_ROUNDS", 2)
+    result = bench.measure("untrained", walks=0)
+    spent = result["inference_us"]
+    assert list(spent) == ["empty", "fp32", "int8"]
+    for row in spent.values():
+        assert 0.0 < row["p50"] <= row["p99"] <= row["p99.9"]
+    assert "fp32" in bench.table(result)
+
+
+def test_bench_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "policy", "--policy", "nosuch"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("./stride bench: policy 'nosuch'")
+    assert policy_bytes(1)
