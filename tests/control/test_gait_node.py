@@ -125,7 +125,7 @@ def test_it_turns_back_to_its_heading_with_the_imu_of_the_tick(
         yaw = 0.004 * tick
         asked = inputs._replace(yaw=np.array(yaw))
         state, expected = controller.gait.step(state, asked, 0.01 if tick else 0.0)
-        if tick % 2:  # whichever comes first
+        if tick % 2 == 0:  # whichever comes first
             walk.around.say("imu", looking(yaw), tick)
             message = walk.go()
         else:
