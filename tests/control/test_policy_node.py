@@ -219,6 +219,20 @@ def test_an_attitude_that_nobody_knows_is_the_nominal_gait(robot: Robot) -> None
     assert robot.go(60).strength == 1.0
 
 
+def test_in_another_gait_than_its_own_it_is_silent_and_that_is_said_once(robot: Robot) -> None:
+    lines: list[str] = []
+    robot.node.get_logger().warning = lines.append
+    robot.go(2)
+    for tick in range(2, 22):
+        for topic in ("imu", "joint_states"):
+            robot.say(topic, tick)
+        robot.say("foot_targets", tick, gait="pace")
+        residual = robot.around.answer("residual", tick)
+    assert residual.strength == 0.0
+    (line,) = lines
+    assert "is for the gait trot, not pace" in line
+
+
 # --- another policy -----------------------------------------------------------------------------
 
 

@@ -143,6 +143,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "action": (_with(action_names=("x",) * 12), ("action_names: x, x", "expected FL_x, FL_y")),
     "statistics": (_with(normaliser=wide(59)), ("normaliser: 59: expected 60",)),
     "rate": (_with(rate_hz=50.0), ("rate_hz: 50.0: expected 100.0",)),
+    "gait": (_with(gait="hop"), ("gait: hop: expected one of trot",)),
     "version": (_with(format=99), ("format: 99: expected 1",)),
     "damaged weights": (lambda: flipped(GOOD, 500), ("damaged: SHA-256 of the weights",)),
     "damaged contract": (

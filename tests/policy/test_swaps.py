@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 import yaml
+from onnx import helper
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from stride_bringup.graph import ros_arguments, sim_nodes
@@ -30,7 +31,7 @@ from stride_control.scene_reader import SceneReader
 from stride_core.arrays import FloatArray
 from tests.graph.harness import FAST, Graph, stage
 from tests.graph.watching import Watcher, pause
-from tests.policy.models import HIDDEN, ROBOT, write_policy
+from tests.policy.models import HIDDEN, ROBOT, model_of, write_policy
 from tests.policy.untrained import FOLDER
 
 from stride_msgs.msg import PolicyEvent, Residual
@@ -163,6 +164,37 @@ def test_fifty_swaps_in_real_time(tmp_path: Path) -> None:
     assert (np.diff(stamps) > 0).all()
     bounded = np.abs(offsets(found["/residual"]))
     assert 0.0 < bounded.max() <= 0.02
+
+
+def test_a_policy_that_tips_the_robot_over_is_taken_back(
+    tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    """Left feet up by 20 mm, right feet down: 40 mm over a track of 124 mm, some 18 degrees."""
+    lift = np.array([[0.0, 0.0, 1.0 if leg.endswith("L") else -1.0] for leg in ROBOT.legs])
+    still = {"zero": np.zeros((60, 12)), "lift": lift.ravel()}
+    node_of = helper.make_node("Gemm", ["observation", "zero", "lift"], ["action"])
+    tipping = str(
+        write_policy(
+            tmp_path / "tipping.onnx",
+            model=model_of([node_of], still, 60, 12),
+            normaliser=shipped_statistics(),
+        )
+    )
+    times = config(tmp_path, probation_tilt=0.2, shadow_time=0.3, fade_time=0.5)
+    with stage(tmp_path) as (processes, graph):
+        arguments = (*FAST, *WALK, "--seconds", "15", "--policy", pair[0], "--config", times)
+        run = processes.sim(*arguments)
+        user = graph.add(Node, "user")
+        failed = swap(graph, user, tipping).policy
+        assert run.wait() == 0, run.err
+        report = run.report()
+    assert report["falls"] == 0
+    events = recorded(tmp_path)["/policy_event"]
+    (event,) = [event for event in events if event.kind == PolicyEvent.ROLLED_BACK]
+    assert (event.policy, event.previous) == (events[0].policy, failed)
+    assert event.reason == "the trunk tilted beyond 0.2 rad in its probation"
+    assert recorded(tmp_path)["/residual"][-1].policy == events[0].policy
+    assert max(report["max_abs_roll_deg"], report["max_abs_pitch_deg"]) < 30.0
 
 
 RUN: dict[str, Any] = {
