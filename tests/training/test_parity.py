@@ -59,7 +59,6 @@ def params(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The robot's parameters, the plant's beside them; the residual is never faded by the gate."""
     content = yaml.safe_load((config_folder() / "fivebar.yaml").read_text())
     content["/**/sim"] = {"ros__parameters": {"plant": PLANT}}
-    content["/**/gait"]["ros__parameters"]["gait"]["heading"]["gain"] = 0.0  # no yaw there yet
     content["/**/policy"]["ros__parameters"]["gate"] = {"enabled": False}
     path: Path = tmp_path_factory.mktemp("params") / "fivebar.yaml"
     path.write_text(yaml.safe_dump(content))
