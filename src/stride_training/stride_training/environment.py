@@ -269,12 +269,15 @@ class Environment:
             command[:, 2] = self._nominal.command[:, 2]
         return command
 
-    def _observe(self, truth: Truth) -> Observations:
+    def exact_observation(self) -> FloatArray:
+        """The actor's part as the policy's node has it before its network, ``(N, actor_size)``."""
         nominal = self._nominal
         if self.task.without_gait:
             nominal = nominal._replace(asked=self.starts.command)
-        parts = [self.observation.build(Observed(self._sensed, nominal, self._action))]
-        parts += self.privileged.build(truth)
+        return self.observation.build(Observed(self._sensed, nominal, self._action))
+
+    def _observe(self, truth: Truth) -> Observations:
+        parts = [self.exact_observation(), *self.privileged.build(truth)]
         made = np.empty((self.robots, self.size), np.float32)
         column = 0
         for part in parts:

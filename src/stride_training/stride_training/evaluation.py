@@ -149,7 +149,7 @@ def as_markdown(results: Sequence[Result]) -> str:
     for speed in results[0].speeds:
         for result in results:
             row = figures(result.at(speed))
-            cells = [_cell(name, row[name]) for name in COLUMNS]
+            cells = [cell(name, row[name]) for name in COLUMNS]
             lines.append("| " + " | ".join([f"{speed:g}", result.policy, *cells]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -158,7 +158,8 @@ _SHARES = ("success", "height_share", "heading_share", "far_share")
 _DIGITS = {"tilt_p99": 1, "heading": 1, "distance": 2, "power": 1, "violations": 2, "action": 2}
 
 
-def _cell(name: str, figure: Interval) -> str:
+def cell(name: str, figure: Interval) -> str:
+    """A figure of ``COLUMNS`` with its interval."""
     if name in _SHARES:
         value, low, high = (100.0 * part for part in figure)
         return f"{value:.0f} % ({low:.0f}–{high:.0f})"

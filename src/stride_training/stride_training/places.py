@@ -29,7 +29,7 @@ def params_files(robot: RobotSpec, config: str = "") -> list[Path]:
     path = Path(config) if config else config_folder() / f"{robot.name}.yaml"
     if not path.is_file():
         raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
-    measured = path.resolve().parent / "calibration" / f"{robot.name}.{robot.servo.name}.yaml"
+    measured = config_folder() / "calibration" / f"{robot.name}.{robot.servo.name}.yaml"
     return [path, measured] if measured.is_file() else [path]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -199,6 +200,18 @@ def load_task(
     for setting in settings:
         merged = merge(merged, _setting(setting))
     return from_mapping(Task, {"name": name, **merged}, f"task {name}")
+
+
+def with_settings(task: Task, settings: Sequence[str]) -> Task:
+    """A task with ``key=value`` settings over it.
+
+    Raises:
+        ConfigError: one line.
+    """
+    merged = dataclasses.asdict(task)
+    for setting in settings:
+        merged = merge(merged, _setting(setting))
+    return from_mapping(Task, merged, f"task {task.name}")
 
 
 def read_task(name_or_path: str | Path) -> tuple[dict[str, Any], str]:

@@ -6,14 +6,21 @@ the best), an ONNX file, or the name of a shipped policy.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stride_core.arguments import Parser
 
 from stride_training.cli.conditions import add_amount, add_conditions, conditions
+
+if TYPE_CHECKING:
+    from stride_training.evaluation import Examination
+    from stride_training.policies import Policy
+    from stride_training.task import Task
 
 
 def parser(prog: str = "./stride compare", many: bool = True) -> Parser:
@@ -22,6 +29,13 @@ def parser(prog: str = "./stride compare", many: bool = True) -> Parser:
     made.add_argument("policies", nargs="+" if many else 1, metavar="POLICY")
     add_conditions(made)
     add_amount(made)
+    made.add_argument(
+        "--sweep",
+        default="",
+        metavar="KEY=A,B",
+        help="one condition at a time, such as plant.randomisation.push_force=5,10,15",
+    )
+    made.add_argument("--figure", default="", metavar="FILE", help="of a sweep: .png or .svg")
     return made
 
 
@@ -44,6 +58,8 @@ def measure(options: Parser, arguments: Sequence[str]) -> int:
     exam = Examination(
         given.speeds, given.episodes, given.seconds, given.seed, randomised=given.randomised
     )
+    if given.sweep:
+        return _sweep(given, policies, task, exam)
     results = []
     for policy in policies:
         began = time.monotonic()
@@ -58,4 +74,22 @@ def measure(options: Parser, arguments: Sequence[str]) -> int:
         write(Path(given.json), as_json(results, exam, task))
     if given.markdown:
         write(Path(given.markdown), text)
+    return 0
+
+
+def _sweep(
+    given: argparse.Namespace, policies: Sequence[Policy], task: Task, exam: Examination
+) -> int:
+    from stride_training import sweeps
+    from stride_training.runs import write
+
+    sweep = sweeps.Sweep.parse(given.sweep)
+    found = sweeps.run(sweep, policies, task, exam, given.threads)
+    text = sweeps.as_markdown(sweep, found)
+    print(text, end="")
+    for path, content in ((given.markdown, text), (given.json, sweeps.as_json(sweep, found))):
+        if path:
+            write(Path(path), content)
+    if given.figure:
+        sweeps.draw(sweep, found, Path(given.figure))
     return 0
