@@ -13,7 +13,9 @@ from stride_core.robot import load_robot
 
 pytest.importorskip("ament_index_python")
 
-from stride_bringup.options import Options, calibration_file, config_file
+from stride_bringup.options import Options, calibration_file, config_file, policy_folder
+from stride_control.policy.library import find_policy, read_policy
+from stride_core.policy_file import write_contract
 
 
 @pytest.mark.parametrize(
@@ -131,3 +133,13 @@ def test_a_robot_by_path_is_configured_by_its_name() -> None:
     by_path = Options(robot=str(load_robot("fivebar").mjcf.parent / "robot.yaml"))
     assert by_path.params_files() == Options().params_files()
     assert replace(by_path, robot="fivebar") == Options()
+
+
+def test_a_run_has_the_rate_of_its_policy_unless_told(tmp_path: Path) -> None:
+    file = find_policy("untrained", policy_folder())
+    data, contract = read_policy(file)
+    other = tmp_path / "slow.onnx"
+    other.write_bytes(write_contract(data, replace(contract, rate_hz=25.0)))
+    assert Options(policy=str(other)).rate_hz == 25.0
+    assert Options(policy=str(other), rate=50.0).rate_hz == 50.0
+    assert Options(policy="none").rate_hz == 100.0

@@ -154,7 +154,6 @@ def recorder_summary(summary: str) -> Path:
 EVERYTHING = "*"
 _PATIENCE = 60.0  # s: there will be a tick, however long the nodes of a busy machine take to start
 _PLANT_OPTIONS = {
-    "plant.rate_hz": "rate",
     "terrain": "terrain",
     "difficulty": "difficulty",
     "terrain_seed": "terrain_seed",
@@ -183,6 +182,7 @@ def _sim(options: Options, others: Sequence[NodeSpec]) -> NodeSpec:
         latches=_PLANT_LATCHES,
         parameters={"robot": options.robot, "servo": options.servo}
         | _told(options, _PLANT_OPTIONS)
+        | {"plant.rate_hz": options.rate_hz}
         | {"wait_for": listeners(others)},
     )
 

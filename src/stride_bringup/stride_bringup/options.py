@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from stride_control.policy.library import NONE, find_policy
+from stride_control.policy.library import NONE, find_policy, read_policy
 from stride_core.config import ConfigError
 from stride_core.control import load_controller, parameters_of
 from stride_core.gait import PATTERNS
@@ -89,16 +89,25 @@ class Options:
 
     @property
     def rate_hz(self) -> float:
-        """Of the control loop: the option if it was given, else the configuration's."""
-        return self._plant("rate", "plant", "rate_hz")
+        """Of the control loop: the option's, else the configuration's, else the policy's.
+
+        Raises:
+            ValueError: the policy's file cannot be read.
+        """
+        said = self._said("rate", "plant", "rate_hz")
+        if said is None and self.policy_name != NONE:
+            said = read_policy(find_policy(self.policy_name, policy_folder()))[1].rate_hz
+        return self.rate if said is None else said
 
     @property
     def pace(self) -> float:
         """Simulated seconds in a wall second; 0 where the plant waits for the graph."""
-        factor = self._plant("realtime_factor", "realtime_factor")
-        return 0.0 if self._plant("", "lockstep") else factor
+        factor = self._said("realtime_factor", "realtime_factor")
+        waits = self._said("", "lockstep")
+        return 0.0 if waits else self.realtime_factor if factor is None else factor
 
-    def _plant(self, option: str, *keys: str) -> float:
+    def _said(self, option: str, *keys: str) -> float | None:
+        """What the option or, failing that, the plant's configuration says."""
         if option and self.told(option):
             return float(getattr(self, option))
         try:
@@ -107,9 +116,7 @@ class Options:
             section = {}
         for key in keys:
             section = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, int | float):
-            return float(section)
-        return float(getattr(self, option)) if option else 0.0
+        return float(section) if isinstance(section, int | float) else None
 
     @property
     def servo_name(self) -> str:

@@ -135,7 +135,7 @@ def _report(options: Any, figures: dict[str, Any], recorded: dict[str, int]) -> 
         "difficulty": options.difficulty,
         "gait": options.gait_name,
         "policy": options.policy_name,
-        "rate_hz": options.rate,
+        "rate_hz": options.rate_hz,
         **figures,
         "bag": options.record or None,
         "bag_messages": recorded.get("messages"),
