@@ -131,7 +131,8 @@ def test_what_nobody_said_is_the_configurations_to_say() -> None:
     nodes = {name: spec.parameters for name, spec in named(Options(headless=True)).items()}
     assert set(nodes["gait"]) == {"robot", "servo"}
     assert nodes["policy"]["rate_hz"] == 100.0
-    assert set(nodes["sim"]) == {"robot", "servo", "wait_for"}
+    assert set(nodes["sim"]) == {"robot", "servo", "plant.rate_hz", "wait_for"}
+    assert nodes["sim"]["plant.rate_hz"] == nodes["policy"]["rate_hz"]  # or the policy is refused
 
 
 def test_what_was_said_overrides_it_even_where_it_is_the_default() -> None:
