@@ -98,7 +98,9 @@ def batched(request: pytest.FixtureRequest, walk: tuple[Policy, Path]) -> dict[s
     action = np.zeros((robots, policy.action.size))
     found: dict[str, list[FloatArray]] = defaultdict(list)
     for tick in range(TICKS):
-        sensed = read(mount, plant.sensors(), plant.time)
+        sensors = plant.sensors()
+        sensed = read(mount, sensors, plant.time)
+        inputs = inputs._replace(yaw=mount.yaw(sensors.quaternion))
         state, nominal = controller.plan(state, inputs, plant.period if tick else 0.0)
         seen = policy.observation.build(Observed(sensed, nominal, action))
         # one by one: onnxruntime's products of matrices round otherwise than those of vectors

@@ -61,7 +61,9 @@ def observations(
         if tick % HELD == 0:
             command = random.uniform(-FASTEST, FASTEST, (robots, 3))
             inputs = inputs._replace(command=command * (random.random((robots, 1)) > 0.1))
-        sensed = read(mount, plant.sensors(), plant.time)
+        sensors = plant.sensors()
+        sensed = read(mount, sensors, plant.time)
+        inputs = inputs._replace(yaw=mount.yaw(sensors.quaternion))
         state, nominal = controller.plan(state, inputs, plant.period if tick else 0.0)
         found.append(observation.build(Observed(sensed, nominal, answer)))
         # first-order noise with a time constant of ten ticks, of the spread asked for
