@@ -29,6 +29,7 @@ def identity(environment: VectorEnvironment) -> dict[str, Any]:
         "robot_digest": spec.digest,
         "servo": spec.servo.name,
         "observation": [term.name for term in within.observation.terms],
+        "truth": list(within.task.truth),
         "actor_size": within.actor_size,
         "size": within.size,
         "actions": list(within.layout.names),
