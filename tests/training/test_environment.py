@@ -144,6 +144,22 @@ def test_a_simulation_that_diverges_ends_one_episode_is_kept_and_breaks_again(
     assert found.fastest[0] == 1e200
 
 
+def test_the_sources_full_layout_has_their_sizes() -> None:
+    task = load_task("full", (), ["ground.levels=1", "ground.variants=1"])
+    environment = Environment(task, 1, 0, 1)
+    sizes = {term.name: term.size for term in environment.observation.terms}
+    # quaternion 4, linear and angular velocity 3 each, and optionally the feet's heights 4
+    assert environment.truth.size == 4 + 3 + 3 + 4
+    assert sizes == {
+        "gravity": 3, "joint_position": 12, "joint_velocity": 12, "phase": 2, "swing": 4,
+        "action": 12, "asked": 3,
+    }  # fmt: skip
+    environment.reset()
+    step = environment.step(np.zeros((1, 12)))
+    quaternion = step.observation[0, environment.observation.size :][:4]
+    assert quaternion == pytest.approx(step.truth.quaternion[0], abs=1e-6)
+
+
 @pytest.mark.parametrize("task", ["rough", "rough_adaptive", "hard", "hard_adaptive"])
 def test_shipped_tasks_see_what_a_robot_can_know(task: str) -> None:
     made = load_task(task, (), ["ground.levels=1", "ground.variants=1"])

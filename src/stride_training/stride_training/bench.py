@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -136,13 +135,10 @@ def _against_loop(environment: Environment, controls: FloatArray) -> float:
 
 def _ppo(task: Task, threads: int) -> tuple[float, dict[str, float]]:
     """Steps a second of the whole loop, and where the time goes."""
-    import torch
-
     from stride_training.ppo import Recipe, make_ppo, seed_all
     from stride_training.vector import VectorEnvironment
 
     seed_all(0)
-    torch.set_num_threads(threads or os.cpu_count() or 1)
     vector = VectorEnvironment(Environment(task, task.ppo.envs, 0, threads))
     model: Any = make_ppo(task.ppo, vector, 0)
     parts = {"physics": 0.0, "environment": 0.0, "policy": 0.0, "update": 0.0}
@@ -152,7 +148,7 @@ def _ppo(task: Task, threads: int) -> tuple[float, dict[str, float]]:
     _clock(parts, "policy", model.policy, "forward")
     _clock(parts, "update", model, "train")
     update = task.ppo.n_steps * vector.num_envs
-    recipe = Recipe(task.ppo)
+    recipe = Recipe(task.ppo, threads)
     model.learn(update, callback=[recipe])
     for name in parts:
         parts[name] = 0.0

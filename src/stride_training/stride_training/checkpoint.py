@@ -17,6 +17,7 @@ from stride_training.runs import write
 from stride_training.vector import VectorEnvironment
 
 FORMAT = 1
+_LEFT_OUT: dict[str, Any] = {"truth": []}  # by what was written before there was such a key
 
 
 def identity(environment: VectorEnvironment) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def identity(environment: VectorEnvironment) -> dict[str, Any]:
         "robot_digest": spec.digest,
         "servo": spec.servo.name,
         "observation": [term.name for term in within.observation.terms],
+        "truth": list(within.task.truth),
         "actor_size": within.actor_size,
         "size": within.size,
         "actions": list(within.layout.names),
@@ -94,7 +96,7 @@ def read(path: Path, environment: VectorEnvironment) -> dict[str, Any]:
         why = " ".join(str(error).split())[:100]
         raise ConfigError(f"{path}: not a checkpoint of this version ({why})") from None
     for key, ours in identity(environment).items():
-        if theirs.get(key) != ours:
+        if theirs.get(key, _LEFT_OUT.get(key)) != ours:
             raise ConfigError(f"{path}: {key}: {theirs.get(key)!r}: expected {ours!r}")
     return content
 

@@ -75,6 +75,7 @@ class Environment:
     Attributes:
         task, robots: as given.
         plant, controller, layout, observation, reward: what it is made of.
+        truth, privileged: what actor and critic see beside the observation.
         actor_size, size: columns of the actor's part of an observation, and of all.
         starts: where and how each robot begins, with its curriculum and its commands.
         age: ``(N,)`` ticks since each robot's start.
@@ -108,9 +109,10 @@ class Environment:
         self.plant = Plant(spec, task.plant, None, robots, threads, pool(task.ground))
         self.layout = ActionLayout(spec, task.action)
         self.observation = Observation(spec, task.observation, self.layout.size)
+        self.truth = Privileged(task.truth, self.plant)
         self.privileged = Privileged(task.privileged, self.plant)
         self.reward = Reward(task.rewards.preset, task.rewards.weights)
-        self.actor_size = self.observation.size
+        self.actor_size = self.observation.size + self.truth.size
         self.size = self.actor_size + self.privileged.size
         self.starts = Starts(task, self.plant, robots, seed, first)
         self.last_tick = round(task.episode.seconds / self.plant.period)
@@ -277,7 +279,7 @@ class Environment:
         return self.observation.build(Observed(self._sensed, nominal, self._action))
 
     def _observe(self, truth: Truth) -> Observations:
-        parts = [self.exact_observation(), *self.privileged.build(truth)]
+        parts = [self.exact_observation(), *self.truth.build(truth), *self.privileged.build(truth)]
         made = np.empty((self.robots, self.size), np.float32)
         column = 0
         for part in parts:

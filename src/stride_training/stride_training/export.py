@@ -68,6 +68,9 @@ def export(
         ConfigError: the two differ, or something cannot be read or written; one line.
     """
     trained = load_trained(run, checkpoint)
+    if trained.task.truth:
+        seen = ", ".join(trained.task.truth)
+        raise ConfigError(f"{run.folder}: its actor sees {seen}: no robot could run it")
     model = to_onnx(trained.actor)
     off = difference(model, trained.actor)
     if not off <= TOLERANCE:

@@ -50,6 +50,7 @@ class Policy:
                 pattern=contract.gait,
                 observation=tuple(term.name for term in contract.observation),
                 action=contract.action,
+                truth=(),
                 privileged=(),
             )
         if self.task is not None:
@@ -61,6 +62,7 @@ class Policy:
                 servo=self._servo(theirs.servo, task.servo),
                 pattern=theirs.pattern,
                 observation=theirs.observation,
+                truth=theirs.truth,
                 action=theirs.action,
                 without_gait=theirs.without_gait,
                 privileged=(),

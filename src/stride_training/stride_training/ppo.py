@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from stride_training.vector import VectorEnvironment
 
 _FASTEST, _SLOWEST, _CHANGE = 5e-3, 1e-5, 1.5
 _WARM_UP = 50  # ticks
+_MOST_THREADS = 4  # in an update of some thousand samples
 
 
 class LearningRate:
@@ -72,16 +74,23 @@ class Recipe(BaseCallback):
     learns from it have the same policy.
     """
 
-    def __init__(self, config: Ppo) -> None:
+    def __init__(self, config: Ppo, threads: int = 0) -> None:
+        """Take torch's threads in an update; 0: one for each processor, up to a few.
+
+        A rollout has one: its matrices are small, and threads would wait for one another.
+        """
         super().__init__()
         self._config = config
+        self._threads = min(threads or os.cpu_count() or 1, _MOST_THREADS)
         self._seen: Any = None
 
     def _on_rollout_end(self) -> None:
         self._seen = self.model.rollout_buffer.observations
+        torch.set_num_threads(self._threads)
 
     def _on_rollout_start(self) -> None:
         self.finish()
+        torch.set_num_threads(1)
 
     def finish(self) -> None:
         """After an update: what it and its rollout taught. Does nothing a second time."""

@@ -33,6 +33,9 @@ def _around(plant: Plant, truth: Truth) -> FloatArray:
 
 _SOURCES = {
     "velocity": _Source(lambda p: 3, lambda p, t: t.linear_velocity),
+    "quaternion": _Source(lambda p: 4, lambda p, t: t.quaternion),
+    "turning": _Source(lambda p: 3, lambda p, t: t.angular_velocity),
+    "feet": _Source(lambda p: len(p.spec.legs), lambda p, t: t.foot_clearance),
     "height": _Source(lambda p: 1, lambda p, t: t.height[:, None]),
     "contact": _Source(lambda p: len(p.spec.legs), lambda p, t: t.foot_force / p.weight),
     "domain": _Source(lambda p: p.domain.shape[1], lambda p, t: p.domain),

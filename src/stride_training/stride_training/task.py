@@ -167,6 +167,9 @@ class Task:
     seed: int = param(0, min=0, max=2**31 - 1)
     plant: PlantConfig = field(default_factory=lambda: PlantConfig(rate_hz=50.0))
     observation: tuple[str, ...] = param(DEPLOYABLE, doc="what the actor sees: names of terms")
+    truth: tuple[str, ...] = param(
+        (), doc="privileged terms that the actor sees too; no robot could run such a policy"
+    )
     privileged: tuple[str, ...] = param(
         ("velocity", "height", "contact", "domain", "around"), doc="what only the critic sees"
     )

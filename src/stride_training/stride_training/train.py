@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -70,13 +69,12 @@ def train(
     Raises:
         ConfigError: one line.
     """
-    torch.set_num_threads(threads or os.cpu_count() or 1)
     seed_all(task.seed)
     robots = Environment(task, task.ppo.envs, task.seed, threads)
     environment = VectorEnvironment(robots, run.folder / "diverged")
     model = make_ppo(task.ppo, environment, task.seed, device)
     model.set_logger(configure(str(run.folder), _formats()))
-    recipe = Recipe(task.ppo)
+    recipe = Recipe(task.ppo, threads)
     watch = Watch(task, run, environment, recipe, threads)
     watch.report = report
     if resume:
