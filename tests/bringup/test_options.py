@@ -101,7 +101,7 @@ def test_rate_and_pace_are_the_options_or_the_configurations(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("policy", "name"), [("none", "none"), ("default", "untrained"), ("untrained", "untrained")]
+    ("policy", "name"), [("none", "none"), ("default", "rough"), ("untrained", "untrained")]
 )
 def test_a_policy_is_named_or_the_configurations(policy: str, name: str) -> None:
     assert Options(policy=policy).policy_name == name
