@@ -28,7 +28,8 @@ COPY src/stride_bringup/package.xml src/stride_bringup/
 RUN apt-get update \
     && rosdep update --rosdistro "${ROS_DISTRO}" \
     && rosdep install --from-paths src --ignore-src -y --rosdistro "${ROS_DISTRO}" \
-        --skip-keys "stride_sim python3-mujoco-pip python3-rich-pip python3-trimesh-pip python3-viser-pip" \
+        --skip-keys "stride_sim stride_training python3-mujoco-pip python3-onnxruntime-pip \
+            python3-rich-pip python3-trimesh-pip python3-viser-pip" \
     && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build

@@ -26,11 +26,14 @@ COPY src/stride_core/package.xml src/stride_core/
 COPY src/stride_control/package.xml src/stride_control/
 COPY src/stride_operator/package.xml src/stride_operator/
 COPY src/stride_sim/package.xml src/stride_sim/
+COPY src/stride_training/package.xml src/stride_training/
 COPY src/stride_bringup/package.xml src/stride_bringup/
 RUN apt-get update \
     && rosdep update --rosdistro "${ROS_DISTRO}" \
     && rosdep install --from-paths src --ignore-src -y --rosdistro "${ROS_DISTRO}" \
-        --skip-keys "python3-imageio-ffmpeg-pip python3-mujoco-pip python3-rich-pip \
+        --skip-keys "python3-gymnasium-pip python3-imageio-ffmpeg-pip python3-mujoco-pip \
+            python3-onnx-pip python3-onnxruntime-pip python3-optuna-pip python3-rich-pip \
+            python3-stable-baselines3-pip python3-tensorboard-pip python3-torch-pip \
             python3-trimesh-pip python3-viser-pip" \
     && rm -rf /var/lib/apt/lists/*
 
@@ -42,6 +45,7 @@ COPY src/stride_core src/stride_core
 COPY src/stride_control src/stride_control
 COPY src/stride_operator src/stride_operator
 COPY src/stride_sim src/stride_sim
+COPY src/stride_training src/stride_training
 COPY launch launch
 COPY config config
 COPY policies policies

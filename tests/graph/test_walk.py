@@ -22,7 +22,7 @@ COMMANDS = {
     "rough": ("--vx", "0.15", "--terrain", "rough"),
     "processes": ("--vx", "0.15", "--processes"),
     "walk gait": ("--vx", "0.1", "--gait", "walk"),
-    "slow rate": ("--vx", "0.15", "--rate", "50", "--servo", "sts3215_345"),
+    "slow rate": ("--vx", "0.1", "--rate", "50", "--servo", "sts3215_345"),
     "configured": ("--config", "mine.yaml", "--difficulty", "0.5"),
 }
 MINE = """
@@ -89,7 +89,7 @@ def report(walks: Walks, name: str) -> dict[str, Any]:
         ("turn", "mean_wz_rps", 0.5),
         ("processes", "mean_vx_mps", 0.15),
         ("walk gait", "mean_vx_mps", 0.1),
-        ("slow rate", "mean_vx_mps", 0.15),
+        ("slow rate", "mean_vx_mps", 0.1),
     ],
 )
 def test_it_goes_as_fast_as_it_is_told(walks: Walks, name: str, figure: str, wanted: float) -> None:

@@ -126,7 +126,7 @@ def test_the_training_image_has_every_package_and_both_sets() -> None:
 
 def test_compose_names_files_and_programs_that_exist() -> None:
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))
-    assert set(compose["services"]) == {"robot", "gait", "ik", "safety", "training"}
+    assert set(compose["services"]) == {"robot", "gait", "policy", "ik", "safety", "training"}
     for name, service in compose["services"].items():
         build = service["build"]
         assert ((ROOT / "docker" / build["context"]).resolve() / build["dockerfile"]).is_file()

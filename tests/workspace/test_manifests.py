@@ -15,6 +15,7 @@ PYTHON_PACKAGES = sorted(path.parent for path in ROOT.glob("src/*/setup.py"))
 # What a module is called in a manifest, where that is not its own name.
 KEYS = {
     "PIL": "python3-pil",
+    "glfw": "python3-mujoco-pip",  # which brings it
     "gymnasium": "python3-gymnasium-pip",
     "imageio_ffmpeg": "python3-imageio-ffmpeg-pip",
     "matplotlib": "python3-matplotlib",
