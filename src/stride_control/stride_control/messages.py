@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from array import array
 from collections.abc import Sequence
 from struct import unpack_from
@@ -72,6 +73,11 @@ class Rows:
         self._seen = list(names)
         self._order: Any = slice(None)
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the last sender's order was ours."""
+        return isinstance(self._order, slice)
+
     def read(
         self, names: list[str], field: str, values: Sequence[float], width: int = 1
     ) -> FloatArray:
@@ -93,7 +99,7 @@ class Rows:
             if isinstance(values, array)
             else np.asarray(values)
         )
-        if isinstance(self._order, slice):
+        if self.in_order:
             return rows
         return rows.reshape(-1, width)[self._order].reshape(-1)
 
@@ -104,3 +110,16 @@ class Rows:
         if names == self._names:
             return slice(None)
         return np.array([names.index(name) for name in self._names])
+
+
+def message_class(type_name: str) -> Any:
+    """Return the Python class of `pkg/msg/Name`.
+
+    Raises:
+        LookupError: The type is not installed.
+    """
+    package, kind, name = type_name.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.{kind}"), name)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"message type {type_name} is not installed") from error
