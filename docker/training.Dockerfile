@@ -24,6 +24,7 @@ COPY src/stride_msgs/package.xml src/stride_msgs/
 COPY src/stride_description/package.xml src/stride_description/
 COPY src/stride_core/package.xml src/stride_core/
 COPY src/stride_control/package.xml src/stride_control/
+COPY src/stride_hardware/package.xml src/stride_hardware/
 COPY src/stride_operator/package.xml src/stride_operator/
 COPY src/stride_sim/package.xml src/stride_sim/
 COPY src/stride_bringup/package.xml src/stride_bringup/
@@ -31,7 +32,7 @@ RUN apt-get update \
     && rosdep update --rosdistro "${ROS_DISTRO}" \
     && rosdep install --from-paths src --ignore-src -y --rosdistro "${ROS_DISTRO}" \
         --skip-keys "python3-imageio-ffmpeg-pip python3-mujoco-pip python3-rich-pip \
-            python3-trimesh-pip python3-viser-pip" \
+            python3-rustypot-pip python3-trimesh-pip python3-viser-pip" \
     && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
@@ -40,6 +41,7 @@ COPY src/stride_msgs src/stride_msgs
 COPY src/stride_description src/stride_description
 COPY src/stride_core src/stride_core
 COPY src/stride_control src/stride_control
+COPY src/stride_hardware src/stride_hardware
 COPY src/stride_operator src/stride_operator
 COPY src/stride_sim src/stride_sim
 COPY launch launch
