@@ -98,6 +98,13 @@ def _second_voice(stage: Stage) -> None:
     stage.node.create_publisher(JointState, "relayed/joint_commands", 10)
 
 
+def _jam(stage: Stage) -> None:
+    """While it walks: a joint that is held where it rests has nothing to push against."""
+    stage.fault(jam="[FL_shoulder_L]")
+    for tenth in range(80):
+        stage.later.append((monotonic() + 0.1 * tenth, lambda: stage.drive(0.15)))
+
+
 def _deaf(stage: Stage) -> None:
     """One that hears nothing keeps its last goal: the others must let go."""
     stage.deaf = 1
@@ -218,7 +225,7 @@ CASES: tuple[Case, ...] = (
     Case(BUS, "battery 5.5 V", _twin(battery=5.5), "VOLTAGE_LOW", True, 7.5),
     Case(BUS, "battery 9.5 V", _twin(battery=9.5), "MOTOR_FAULT", True, 1.0),
     Case(BUS, "error bit: encoder", _twin(status=2), "MOTOR_FAULT", True, 1.0),
-    Case(BUS, "a joint jams", _twin(jam="[FL_shoulder_L]"), "TORQUE", True, 8.0),
+    Case(BUS, "a joint jams", _jam, "TORQUE", True, 8.0),
     Case(PROCESSES, "gait and ik killed", _signal(signal.SIGKILL, "control"), "TARGET_STALE", True, 0.22 + _TWO, True),
     Case(PROCESSES, "gait and ik stopped", _signal(signal.SIGSTOP, "control"), "TARGET_STALE", True, 0.22 + _TWO, True),
     Case(PROCESSES, "watchdog killed", _signal(signal.SIGKILL, "safety"), "driver", True, UPSTREAM + _TWO, True),
