@@ -158,6 +158,16 @@ def test_a_servo_is_missing_after_so_many_ticks_and_comes_back() -> None:
     assert not bench.driver.missing.any()
 
 
+def test_when_the_line_is_back_all_are_read_at_once() -> None:
+    bench = Bench()
+    bench.bus.silent |= set(bench.bus.at)
+    bench.tick(times=6)
+    assert bench.driver.missing.all()
+    bench.bus.silent.clear()
+    bench.tick()
+    assert not bench.driver.missing.any()
+
+
 def test_with_a_servo_missing_the_motors_do_not_come_on() -> None:
     bench = Bench()
     bench.bus.silent.add(5)
