@@ -232,7 +232,7 @@ def test_the_pattern_changes_while_running(watcher: Watcher) -> None:
         ("gait", "gait.shape.height", "tall", "height"),
         ("gait", "gait.shape.height", math.nan, "height"),
         ("gait", "gait.pattern", "hop", "hop"),
-        ("safety", "safety.max_tilt", -1.0, "max_tilt"),
+        ("safety", "safety.checks.tilt.limit", -1e9, "limit"),
         ("ik", "residual_limit", "wide", "residual_limit"),
         ("gait", "gait.shape.heigth", 0.08, "heigth: unknown parameter (did you mean"),
     ],

@@ -1,0 +1,167 @@
+"""What the watchdog's node has heard, and when: the inputs of ``stride_core.safety``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+import numpy as np
+from sensor_msgs.msg import Imu, JointState
+from stride_core.arrays import FloatArray
+from stride_core.attitude import ImuMount
+from stride_core.robot import RobotSpec
+from stride_core.safety import Motors, SafetyInputs
+
+from stride_control.messages import NANOSECONDS, Rows, stamp_ns
+from stride_msgs.msg import MotorStates
+
+_NEVER = -np.inf
+_LOCKED = ("locked", "ramping")
+_NO_SIGN_S = 3.5
+"""A node's diagnostics come once a second; three in a row are no accident."""
+
+
+class Vigilance:
+    """The newest of everything that the watchdog judges by.
+
+    Attributes:
+        target_s, state_s: stamps of the newest target and joint state [s].
+        estop, reset: asked for since the last ``inputs``.
+    """
+
+    def __init__(self, robot: RobotSpec, motors: bool, nodes: Sequence[str]) -> None:
+        """Hear nothing yet.
+
+        Args:
+            robot: whose.
+            motors: whether its motors report their health.
+            nodes: fully qualified names of those that must give signs of life.
+        """
+        joints = len(robot.joints)
+        unknown = np.full(joints, np.nan)
+        self._mount = ImuMount(robot.imu.rpy)
+        self._rows = {name: Rows("joint", robot.joints) for name in ("states", "targets")}
+        self.target_s = self.state_s = self._imu_s = _NEVER
+        self._target = self._position = self._unknown = unknown
+        self._velocity: FloatArray | None = None
+        self._effort: FloatArray | None = None
+        self._up = np.full(3, np.nan)
+        self._gyro: FloatArray | None = None
+        self._accel: FloatArray | None = None
+        self._command_s: float | None = None
+        self._motors = Motors(*np.full((len(Motors._fields),), np.nan)) if motors else None
+        self._nodes = dict.fromkeys(nodes, monotonic())
+        self.estop = self.reset = False
+
+    def state(self, message: JointState) -> None:
+        """Take a joint state.
+
+        Raises:
+            ValueError: it is not of this robot; one line.
+        """
+        rows, names = self._rows["states"], message.name
+        position = rows.read(names, "joint_states.position", message.position)
+        self._velocity = self._optional(rows, message, "velocity", self._velocity)
+        self._effort = self._optional(rows, message, "effort", self._effort)
+        self._position = position
+        self.state_s = stamp_ns(message.header.stamp) / NANOSECONDS
+
+    def _optional(
+        self, rows: Rows, message: JointState, field: str, before: FloatArray | None
+    ) -> FloatArray | None:
+        """A field that a plant may lack; one that was there and is not any more is unknown."""
+        values = getattr(message, field)
+        if not values:
+            return None if before is None else self._unknown
+        return rows.read(message.name, f"joint_states.{field}", values)
+
+    def target(self, message: JointState, newest_ns: int) -> bool:
+        """Take a target; False for one that repeats a tick that is over.
+
+        Raises:
+            ValueError: it is not of this robot; one line.
+        """
+        target = self._rows["targets"].read(
+            message.name, "joint_targets.position", message.position
+        )
+        stamp = stamp_ns(message.header.stamp)
+        if stamp < newest_ns and stamp / NANOSECONDS <= self.target_s:
+            return False
+        self._target, self.target_s = target, stamp / NANOSECONDS
+        return True
+
+    def imu(self, message: Imu) -> None:
+        """Take an IMU's reading. By REP-145 a covariance of -1 says that a part is not there."""
+        q, w, a = message.orientation, message.angular_velocity, message.linear_acceleration
+        known = message.orientation_covariance[0] >= 0.0
+        self._up = self._mount.up((q.x, q.y, q.z, q.w) if known else (0.0, 0.0, 0.0, 0.0))
+        self._gyro = self._accel = None
+        if message.angular_velocity_covariance[0] >= 0.0:
+            self._gyro = self._mount.turn((w.x, w.y, w.z))
+        # an accelerometer that shows nothing at all is a field that nobody filled
+        if message.linear_acceleration_covariance[0] >= 0.0 and (a.x or a.y or a.z):
+            self._accel = self._mount.turn((a.x, a.y, a.z))
+        self._imu_s = stamp_ns(message.header.stamp) / NANOSECONDS
+
+    def command(self, moves: bool, now_s: float) -> None:
+        """Somebody drives; one who asked to stand still need not repeat it."""
+        self._command_s = now_s if moves else None
+
+    def motors(self, message: MotorStates) -> None:
+        """Take the motors' figures."""
+        n = len(message.name)
+        if not n or len(message.online) != n:
+            return
+        on = np.array(message.online, bool)
+        status = np.bitwise_or.reduce(np.array(message.status, np.int64)) if message.status else 0
+        some = np.array(on.any())
+        self._motors = Motors(
+            time=np.array(stamp_ns(message.header.stamp) / NANOSECONDS),
+            missing=np.array(float((~on).sum())),
+            fault=np.array(float(status)),
+            locked=np.array(float(message.power in _LOCKED)),
+            temperature=_worst(np.max, message.temperature, on, some),
+            voltage_low=_worst(np.min, message.voltage, on, some),
+            voltage_high=_worst(np.max, message.voltage, on, some),
+        )
+
+    def life(self, node: str) -> None:
+        """A node gave a sign of life."""
+        if node in self._nodes:
+            self._nodes[node] = monotonic()
+
+    @property
+    def lost(self) -> list[str]:
+        """Nodes without a sign of life."""
+        now = monotonic()
+        return [name for name, heard in self._nodes.items() if now - heard > _NO_SIGN_S]
+
+    def inputs(self) -> SafetyInputs:
+        """Everything, for one decision; what was asked for is asked for once."""
+        estop, reset = self.estop, self.reset
+        self.estop = self.reset = False
+        return SafetyInputs(
+            target=self._target,
+            target_time=np.array(self.target_s),
+            position=self._position,
+            up=self._up,
+            state_time=np.array(self.state_s),
+            estop=np.array(estop),
+            reset=np.array(reset),
+            imu_time=np.array(self._imu_s),
+            velocity=self._velocity,
+            effort=self._effort,
+            gyro=self._gyro,
+            accel=self._accel,
+            command_time=None if self._command_s is None else np.array(self._command_s),
+            motors=self._motors,
+            lost=np.array(float(len(self.lost))) if self._nodes else None,
+        )
+
+
+def _worst(reduce, values: Sequence[float], on: np.ndarray, some: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """Of those that answer; NaN, which fails, for a motor that never said."""
+    array = np.asarray(values, np.float64)
+    if len(array) != len(on) or not some:
+        return np.array(np.nan)
+    return np.array(reduce(array[on]))
