@@ -152,7 +152,7 @@ def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
     ("options", "expected"),
     [
         (Options(policy="untrained"), "untrained"),
-        (Options(policy="default"), "untrained"),  # what config/fivebar.yaml names
+        (Options(policy="default"), "rough"),  # what config/fivebar.yaml names
         (Options(), "none"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_policys_path_is_from_here_wherever_its_node_runs(
 def test_a_default_that_nobody_named_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     text = config_file("fivebar").read_text("utf-8")
-    config.write_text(text.replace("policy: untrained", "watch: ''"))
+    config.write_text(text.replace("policy: rough", "watch: ''"))
     with pytest.raises(ValueError, match=r"policy: default: .*mine\.yaml names none"):
         Options(config=str(config), policy="default")
 

@@ -114,9 +114,11 @@ class Options:
             section: Any = parameters_of(self.params_files(), "sim")
         except ConfigError:  # it says nothing of the plant
             section = {}
+        dotted = section.get(".".join(keys))  # which ROS takes as well
         for key in keys:
             section = section.get(key) if isinstance(section, dict) else None
-        return float(section) if isinstance(section, int | float) else None
+        said = section if dotted is None else dotted
+        return float(said) if isinstance(said, int | float) else None
 
     @property
     def servo_name(self) -> str:

@@ -23,7 +23,7 @@ Message = TypeVar("Message")
 TICK_QOS = QoSProfile(depth=1000)
 """Reliable: in lockstep the plant waits for what a lost message would have caused. The depth is for
 whoever looks on from another process, since lockstep does not wait for it: a listener that slept
-0.1 s in each 0.4 s lost 2 % of the messages to a depth of 10, 0.03 % to 100, and none to 1000."""
+0.1 s in each 0.4 s lost 2 % of the messages to a depth of 10, 0.1 % to 100, and none to 1000."""
 
 _TIMED_TICKS = 1000
 

@@ -17,6 +17,9 @@ from collections.abc import Iterator
 
 from stride_core.contract import METADATA_KEY, Contract, ContractError
 
+INPUT, OUTPUT = "observation", "action"
+"""Names of the network's only input and output, float32 ``(batch, size)``; batch is free, or 1."""
+
 LARGEST_FILE = 50_000_000
 """No policy file is larger than this [bytes]."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from stride_core.arrays import BoolArray, FloatArray
 
+from stride_sim.generators import generators_at, states_of
 from stride_sim.randomisation import Randomisation, RandomisationConfig
 from stride_sim.ring import Indices
 
@@ -70,8 +71,8 @@ class Events:
 
     def state(self) -> Any:
         """Everything that changes, as one object for `restore`."""
-        random = [generator.bit_generator.state for generator in self._random]
-        return deepcopy((self._age, self._begins, self._ends, self.drawn, random))
+        arrays = (self._age, self._begins, self._ends, self.drawn)
+        return deepcopy((*arrays, states_of(self._random)))
 
     def restore(self, state: Any) -> None:
         """Go back to a `state`."""
@@ -79,9 +80,7 @@ class Events:
         mine = (self._age, self._begins, self._ends, self.drawn)
         for array, value in zip(mine, arrays, strict=True):
             array[:] = value
-        for robot, bits in enumerate(random):
-            self._random[robot] = np.random.default_rng()
-            self._random[robot].bit_generator.state = bits
+        self._random = generators_at(random)
 
 
 class Pushes:

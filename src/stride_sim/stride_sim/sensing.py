@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from stride_core.arrays import FloatArray
 
+from stride_sim.generators import generators_at, states_of
 from stride_sim.records import NoiseConfig, Sensors
 from stride_sim.ring import Indices, Ring
 
@@ -105,14 +106,12 @@ class Sensing:
 
     def state(self) -> Any:
         """Everything that changes, as one object for `restore`."""
-        random = [generator.bit_generator.state for generator in self._random]
-        return deepcopy((self._bias, self._times, self._past.state(), random))
+        past, random = self._past.state(), states_of(self._random)
+        return deepcopy((self._bias, self._times, past, random))
 
     def restore(self, state: Any) -> None:
         """Go back to a `state`."""
         bias, times, past, random = deepcopy(state)
         self._bias[:], self._times[:] = bias, times
         self._past.restore(past)
-        for robot, bits in enumerate(random):
-            self._random[robot] = np.random.default_rng()
-            self._random[robot].bit_generator.state = bits
+        self._random = generators_at(random)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -197,8 +197,3 @@ def table(result: Result) -> str:
 def as_record(result: Result) -> dict[str, Any]:
     """For JSON."""
     return {**vars(result), "shares": result.shares}
-
-
-def small(task: Task) -> Task:
-    """A task for a quick look."""
-    return replace(task, ppo=replace(task.ppo, envs=16, n_steps=8))

@@ -14,11 +14,11 @@ import onnxruntime
 import torch
 from stride_core.config import ConfigError
 from stride_core.contract import Contract, Normaliser, Provenance
-from stride_core.policy_file import write_contract
+from stride_core.policy_file import INPUT, write_contract
 
 from stride_training.checkpoint import load_network
 from stride_training.environment import Environment
-from stride_training.network import INPUT, to_onnx
+from stride_training.network import to_onnx
 from stride_training.policy import Actor
 from stride_training.ppo import make_ppo
 from stride_training.runs import Run, write

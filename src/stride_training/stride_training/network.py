@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from stride_core.policy_file import INPUT, OUTPUT
 from torch import Tensor, nn
 
 from stride_training.policy import Actor
 
-INPUT, OUTPUT = "observation", "action"
 _OPSET, _IR = 17, 8  # of 2022: every onnxruntime of this project's Pythons reads them
 _OPERATORS = {nn.ELU: "Elu", nn.ReLU: "Relu", nn.Tanh: "Tanh"}
 

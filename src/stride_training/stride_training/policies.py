@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stride_core.config import ConfigError
 from stride_core.contract import Contract
-from stride_core.policy_file import read_contract
+from stride_core.policy_file import INPUT, read_contract
 
 from stride_training.environment import Observations
 from stride_training.episodes import Answer
@@ -129,7 +129,7 @@ def _of_file(path: Path, name: str) -> Policy:
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def answer(observation: Observations) -> NDArray[Any]:
-        (found,) = session.run(None, {"observation": np.ascontiguousarray(observation)})
+        (found,) = session.run(None, {INPUT: np.ascontiguousarray(observation)})
         return np.asarray(found)
 
     return Policy(name, answer, contract=contract)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from stride_core.arrays import FloatArray, IntArray
+from stride_sim.generators import generators_at, states_of
 from stride_sim.plant import Plant
 from stride_sim.terrain import TerrainConfig
 
@@ -177,17 +178,15 @@ class Starts:
 
     def state(self) -> Any:
         """Everything that changes, as one object for `restore`."""
-        random = [generator.bit_generator.state for generator in self._random]
-        return deepcopy(({name: getattr(self, name) for name in _STATE}, random))
+        values = {name: getattr(self, name) for name in _STATE}
+        return deepcopy((values, states_of(self._random)))
 
     def restore(self, state: Any) -> None:
         """Go back to a `state`."""
         values, random = deepcopy(state)
         for name, value in values.items():
             setattr(self, name, value)
-        for robot, bits in enumerate(random):
-            self._random[robot] = np.random.default_rng()
-            self._random[robot].bit_generator.state = bits
+        self._random = generators_at(random)
 
 
 def _within(span: tuple[float, float], place: float, reach: float) -> float:

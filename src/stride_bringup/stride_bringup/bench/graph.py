@@ -67,12 +67,12 @@ def graph(options: Sequence[str], rate: float = _RATE) -> dict[str, float]:
 
 
 def _floor_composed() -> dict[str, float]:
-    return _percentiles(_hops("chain", _TRIPS))
+    return percentiles(_hops("chain", _TRIPS))
 
 
 def _floor_processes() -> dict[str, float]:
     with _relays():
-        return _percentiles(_hops("source", _TRIPS))
+        return percentiles(_hops("source", _TRIPS))
 
 
 def _hops(role: str, number: int) -> list[float]:
@@ -94,6 +94,7 @@ def _relays() -> Iterator[None]:
             relay.wait()
 
 
-def _percentiles(times: list[float]) -> dict[str, float]:
+def percentiles(times: list[float]) -> dict[str, float]:
+    """Median, p99 and p99.9, by name."""
     p50, p99, p999 = np.percentile(times, (50, 99, 99.9)).tolist()
     return {"p50": p50, "p99": p99, "p99.9": p999}

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from stride_control.policy.library import find_policy, read_policy
-from stride_control.policy.network import INPUT, OUTPUT, Network
+from stride_control.policy.network import Network
 from stride_core.arrays import FloatArray
-from stride_core.policy_file import encode
+from stride_core.policy_file import INPUT, OUTPUT, encode
 
-from stride_bringup.bench.graph import graph
+from stride_bringup.bench.graph import graph, percentiles
 from stride_bringup.options import policy_folder
 
 _CALLS = 5000
@@ -80,12 +80,7 @@ def _alternate(networks: dict[str, Network], observation: FloatArray) -> dict[st
                 network(observation)
                 if call >= _WARM_UP:
                     spent[case].append((perf_counter_ns() - start) * 1e-3)
-    return {case: _percentiles(times) for case, times in spent.items()}
-
-
-def _percentiles(times: list[float]) -> dict[str, float]:
-    p50, p99, p999 = np.percentile(times, (50, 99, 99.9)).tolist()
-    return {"p50": p50, "p99": p99, "p99.9": p999}
+    return {case: percentiles(times) for case, times in spent.items()}
 
 
 def _walks(file: Path, rate: float, walks: int) -> dict[str, Any]:

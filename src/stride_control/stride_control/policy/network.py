@@ -9,9 +9,7 @@ import numpy as np
 import onnxruntime
 from stride_core.arrays import FloatArray
 from stride_core.contract import ContractError
-
-INPUT, OUTPUT = "observation", "action"
-"""Names of a policy's only input and output, float32 ``(batch, size)``; the batch is free, or 1."""
+from stride_core.policy_file import INPUT, OUTPUT
 
 _FLOAT = "tensor(float)"
 _QUIET = 4
