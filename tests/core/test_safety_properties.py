@@ -172,6 +172,27 @@ def test_invariants_for_any_inputs_and_any_order_of_times(steps, start_active):
         witness.step(each(single, lambda field: field[None]), np.array([now]))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(float, (4, 3), elements=st.floats(-3.0, 3.0)),
+    st.lists(st.sampled_from([DT, 0.0, 2 * DT, 0.2]), min_size=1, max_size=4),
+)
+def test_robots_that_are_well_get_what_they_would_beside_one_that_is_not(targets, steps):
+    # where all are well, ``step`` judges nothing: the outcome must be the same
+    many, one = active((4,)), active((5,))
+    now = 10.0
+    for dt in steps:
+        now += dt
+        well = fine((4,), np.full(4, now))._replace(target=targets)
+        broken = fine((5,), np.full(5, now))
+        up = broken.up.copy()
+        up[4] = tilted(1.3)
+        broken = broken._replace(target=np.vstack([targets, HOME]), up=up)
+        expected = one.step(broken, np.full(5, now))
+        assert_same(expected, many.step(well, np.full(4, now)), slice(4), atol=0.0)
+        assert_same(one.state, many.state, slice(4), atol=0.0)
+
+
 def spoilt(inputs: SafetyInputs, field: str, bad: float) -> SafetyInputs:
     """Inputs with one field full of something else."""
     motors = inputs.motors

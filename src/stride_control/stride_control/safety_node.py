@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
+from stride_core.arrays import scalar
 
 from stride_control.config import SafetyNodeConfig
 from stride_control.executor import run
@@ -145,7 +146,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
             return
         self._decided_s = now
         self._state, decision = safety.step(
-            self._thresholds, self._limits, self._state, self._heard.inputs(), np.array(now)
+            self._thresholds, self._limits, self._state, self._heard.inputs(), scalar(now)
         )
         self._publish(decision)
         self._report(decision)

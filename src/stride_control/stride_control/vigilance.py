@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import Imu, JointState
-from stride_core.arrays import FloatArray
+from stride_core.arrays import BoolArray, FloatArray, scalar
 from stride_core.attitude import ImuMount
 from stride_core.robot import RobotSpec
 from stride_core.safety import Motors, SafetyInputs
@@ -16,6 +17,8 @@ from stride_control.messages import NANOSECONDS, Rows, stamp_ns
 from stride_msgs.msg import MotorStates
 
 _NEVER = -np.inf
+_YES: Any = np.True_
+_NO: Any = np.False_
 _LOCKED = ("locked", "ramping")
 _NO_SIGN_S = 3.5
 """A node's diagnostics come once a second; three in a row are no accident."""
@@ -49,7 +52,7 @@ class Vigilance:
         self._gyro: FloatArray | None = None
         self._accel: FloatArray | None = None
         self._command_s: float | None = None
-        self._motors = Motors(*np.full((len(Motors._fields),), np.nan)) if motors else None
+        self._motors = Motors(*map(scalar, [np.nan] * len(Motors._fields))) if motors else None
         self._nodes = dict.fromkeys(nodes, monotonic())
         self.estop = self.reset = False
 
@@ -114,12 +117,12 @@ class Vigilance:
             return
         on = np.array(message.online, bool)
         status = np.bitwise_or.reduce(np.array(message.status, np.int64)) if message.status else 0
-        some = np.array(on.any())
+        some = bool(on.any())
         self._motors = Motors(
-            time=np.array(stamp_ns(message.header.stamp) / NANOSECONDS),
-            missing=np.array(float((~on).sum())),
-            fault=np.array(float(status)),
-            locked=np.array(float(message.power in _LOCKED)),
+            time=scalar(stamp_ns(message.header.stamp) / NANOSECONDS),
+            missing=scalar((~on).sum()),
+            fault=scalar(status),
+            locked=scalar(message.power in _LOCKED),
             temperature=_worst(np.max, message.temperature, on, some),
             voltage_low=_worst(np.min, message.voltage, on, some),
             voltage_high=_worst(np.max, message.voltage, on, some),
@@ -142,26 +145,26 @@ class Vigilance:
         self.estop = self.reset = False
         return SafetyInputs(
             target=self._target,
-            target_time=np.array(self.target_s),
+            target_time=scalar(self.target_s),
             position=self._position,
             up=self._up,
-            state_time=np.array(self.state_s),
-            estop=np.array(estop),
-            reset=np.array(reset),
-            imu_time=np.array(self._imu_s),
+            state_time=scalar(self.state_s),
+            estop=_YES if estop else _NO,
+            reset=_YES if reset else _NO,
+            imu_time=scalar(self._imu_s),
             velocity=self._velocity,
             effort=self._effort,
             gyro=self._gyro,
             accel=self._accel,
-            command_time=None if self._command_s is None else np.array(self._command_s),
+            command_time=None if self._command_s is None else scalar(self._command_s),
             motors=self._motors,
-            lost=np.array(float(len(self.lost))) if self._nodes else None,
+            lost=scalar(len(self.lost)) if self._nodes else None,
         )
 
 
-def _worst(reduce, values: Sequence[float], on: np.ndarray, some: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _worst(
+    reduce: Callable[[FloatArray], FloatArray], values: Sequence[float], on: BoolArray, some: bool
+) -> FloatArray:
     """Of those that answer; NaN, which fails, for a motor that never said."""
     array = np.asarray(values, np.float64)
-    if len(array) != len(on) or not some:
-        return np.array(np.nan)
-    return np.array(reduce(array[on]))
+    return reduce(array[on]) if some and len(array) == len(on) else scalar(np.nan)

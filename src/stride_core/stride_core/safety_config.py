@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from stride_core.arrays import BoolArray, FloatArray, IntArray
+from stride_core.arrays import BoolArray, FloatArray, IntArray, readonly
 from stride_core.config import param
 from stride_core.robot import ServoSpec
 from stride_core.safety_rules import Action, Mode, Reason
@@ -105,6 +105,7 @@ class Table(NamedTuple):
     counts: BoolArray  # (modes, checks)
     target_age: float  # [s]
     derating: tuple[float, float]  # from [°C], over [°C]
+    never: FloatArray  # no check fails since any time
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ class SafetyConfig:
             counts=counts,
             target_age=self.checks.target_stale.limit,
             derating=(warm.limit, self.checks.temperature.limit - warm.limit),
+            never=readonly(np.full(len(NAMES), np.inf)),
         )
 
     def for_servo(self, servo: ServoSpec) -> SafetyConfig:
