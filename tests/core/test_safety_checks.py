@@ -262,6 +262,13 @@ def test_thresholds_that_open_a_hole_are_refused(checks: dict[str, Any], said: s
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_file_leaves_out_of_a_check_stays_as_it_is_by_default() -> None:
+    made = from_mapping(
+        SafetyConfig, {"max_joint_speed": 8.0, "checks": {"fall": {"limit": 0.5}}}, "safety"
+    )
+    assert made.checks == dataclasses.replace(Checks(), fall=Check(0.5, "damp", 0.3))
+
+
 def test_the_table_of_transitions() -> None:
     for mode in Mode:
         for case in range(64):
