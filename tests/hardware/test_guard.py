@@ -28,10 +28,10 @@ DRIVER = """
     bus = RustypotBus("feetech", watch.port, 1_000_000, watch.bus_timeout)
     bus.write_power(watch.ids, True)
     guard = Guard(watch)
-    print("up", flush=True)
-    beats = int(sys.argv[2])
-    for _ in range(beats):
+    for beat in range(int(sys.argv[2])):
         guard.beat()
+        if not beat:
+            print("up", flush=True)
         time.sleep(0.01)
     bus.write_power(watch.ids, False)
     bus.close()

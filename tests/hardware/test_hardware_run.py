@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from stride_bringup.hardware import HardwareOptions, hardware_nodes
+from stride_core.control import load_controller
+from stride_core.safety_config import NAMES, SafetyConfig
 from tests.graph.harness import CLI, Processes
-from tests.hardware.parts import FILE
+from tests.hardware.parts import FILE, ROOT, SPEC
 
 
 def test_the_twin_walks_like_the_simulation_and_says_what_the_bus_did(
@@ -25,8 +27,9 @@ def test_the_twin_walks_like_the_simulation_and_says_what_the_bus_did(
     assert report["mean_vx_mps"] == pytest.approx(0.14, rel=0.2)
     loop, bus = report["loop"], report["bus"]
     assert loop["ticks"] > 100 and loop["rate_held_hz"] <= 101.0
-    # by hand: reading all takes 20 + 12·12 bytes a tick, writing 8 + 12·3, and so on at 1 Mbaud
-    assert 0.15 < bus["wire_utilisation"] < 0.35
+    # by hand: reading all takes 20 + 12·12 bytes a tick, writing 8 + 12·3, and so on at 1 Mbaud;
+    # on a busy machine there are fewer ticks
+    assert 0.15 < bus["wire_utilisation"] * 100.0 / loop["rate_held_hz"] < 0.35
     assert report["tick_latency_us"]["p50"] > 0.0 and bus["read_age_ms"]["p99"] > 0.0
     assert report["cause"] == "the time is up"
 
@@ -86,6 +89,26 @@ def test_the_robot_has_all_but_the_twin(tmp_path: Path) -> None:
     assert first["actuator"] > first["safety"] > first["estimator"] == 0
     for usual in (twin, replace(on_motors, realtime=False)):
         assert all("realtime_priority" not in node.parameters for node in hardware_nodes(usual))
+
+
+def test_the_timeouts_are_the_robots_own_but_for_a_twin_that_may_wait() -> None:
+    def safety(**options: object) -> SafetyConfig:
+        made = HardwareOptions(**options)  # type: ignore[arg-type]
+        return load_controller(SPEC, *made.params_files()).safety_config
+
+    strict, own = safety(twin=True, strict=True), safety(port="/dev/x")
+    patient = safety(twin=True)
+    assert own == strict == load_controller(SPEC, ROOT / "config/fivebar.yaml").safety_config
+    changed = {
+        name: getattr(patient.checks, name).limit
+        for name in NAMES
+        if getattr(patient.checks, name) != getattr(own.checks, name)
+    }
+    assert set(changed) == {
+        "state_stale", "imu_stale", "target_stale", "motors_stale", "clock_jump",
+    }  # fmt: skip
+    assert min(changed.values()) >= 1.0
+    assert replace(patient, checks=own.checks) == own
 
 
 def test_some_faults_end_as_the_table_promises(processes: Processes) -> None:

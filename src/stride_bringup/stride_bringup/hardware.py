@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from stride_core.robot import load_robot
+
 from stride_bringup.graph import NodeSpec, control_nodes, guests
 from stride_bringup.options import Options, config_file
 
@@ -15,10 +17,6 @@ Imu = Literal["none", "bno055"]
 
 _PRIORITIES = {"twin": 70, "actuator": 60, "safety": 50, "imu": 45, "control": 40}
 """SCHED_FIFO: what stands beside the motors goes first."""
-
-
-_TWIN_PATIENCE_S = 0.02
-"""A pseudo-terminal is served by a process that may have to wait for its turn."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class HardwareOptions(Options):
         imu_port: serial device of the IMU.
         folder: for what the run leaves for itself.
         realtime: real-time priority and locked memory, where permitted; never for a twin.
+        strict: the robot's own timeouts for its twin too; else they are those of
+            ``config/hardware/patient.yaml``.
     """
 
     port: str = ""
@@ -42,6 +42,7 @@ class HardwareOptions(Options):
     imu_port: str = ""
     folder: str = ""
     realtime: bool = True
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot run.
@@ -64,6 +65,18 @@ class HardwareOptions(Options):
         if self.realtime_factor != 1.0:
             raise ValueError(f"realtime_factor: {self.realtime_factor:g}: expected 1: motors turn")
 
+    def params_files(self) -> list[Path]:
+        """Those of a simulation; below them, those that a twin needs.
+
+        Raises:
+            ValueError: the robot's is not there.
+        """
+        files = super().params_files()
+        if not self.twin:
+            return files
+        names = ("twin.yaml",) if self.strict else ("twin.yaml", "patient.yaml")
+        return [*(hardware_folder(self.robot) / name for name in names), *files]
+
     @property
     def bus(self) -> str:
         """The port that the driver opens."""
@@ -79,13 +92,12 @@ class HardwareOptions(Options):
 
 def twin_calibration(robot: str) -> Path:
     """How the servos of a robot's twin sit."""
-    from stride_core.robot import load_robot
+    return hardware_folder(robot) / f"{load_robot(robot).name}.twin.yaml"
 
-    return (
-        config_file(load_robot(robot).name).parent
-        / "hardware"
-        / f"{load_robot(robot).name}.twin.yaml"
-    )
+
+def hardware_folder(robot: str) -> Path:
+    """``config/hardware`` beside the robot's configuration, links followed."""
+    return config_file(load_robot(robot).name).resolve().parent / "hardware"
 
 
 def hardware_nodes(options: HardwareOptions) -> list[NodeSpec]:
@@ -131,12 +143,7 @@ def together(name: str, members: Sequence[NodeSpec]) -> NodeSpec:
 
 def _actuator(options: HardwareOptions) -> NodeSpec:
     files = {name: f"{options.folder}/{name}.json" for name in ("summary",) if options.folder}
-    twin = {
-        "state_file": f"{options.folder}/last_state.json",
-        "bus_timeout": _TWIN_PATIENCE_S,
-        "guard_timeout": 1.0,
-        "port_patience": 60.0,
-    }
+    twin = {"state_file": f"{options.folder}/last_state.json"}
     return NodeSpec(
         *("actuator", "stride_hardware", "actuator_node"),
         "stride_hardware.actuator_node:ActuatorNode",

@@ -147,7 +147,7 @@ class Options:
             return str(Path(self.policy).resolve()) if known else self.policy
         named = parameters_of(self.params_files(), "policy").get("policy")
         if not isinstance(named, str):
-            raise ValueError(f"policy: {DEFAULT}: {self.params_files()[0]} names none")
+            raise ValueError(f"policy: {DEFAULT}: {self._robots_file()} names none")
         return named
 
     def params_files(self) -> list[Path]:
@@ -156,12 +156,14 @@ class Options:
         Raises:
             ValueError: the former is not there.
         """
-        robot = load_robot(self.robot, self.servo or None)
-        path = Path(self.config) if self.config else config_file(robot.name)
+        robot, path = load_robot(self.robot, self.servo or None), self._robots_file()
         if not path.is_file():
             raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
         measured = calibration_file(robot)
         return [path, measured] if measured.is_file() else [path]
+
+    def _robots_file(self) -> Path:
+        return Path(self.config) if self.config else config_file(load_robot(self.robot).name)
 
 
 def config_file(robot: str) -> Path:

@@ -33,6 +33,11 @@ def parser() -> Parser:
         action="store_false",
         help="no real-time priority and no locked memory, even where permitted",
     )
+    add(
+        "--strict",
+        action="store_true",
+        help="the robot's own timeouts for its twin, too: on a busy machine it stops",
+    )
     add("--imu", metavar="PART", help="bno055, or none if another node has imu")
     add("--imu-port", metavar="PORT", help="serial device of the IMU")
     return made

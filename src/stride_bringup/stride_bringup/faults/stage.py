@@ -61,7 +61,7 @@ class Stage:
     def __init__(self, command: float = 0.1) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="stride-faults-")
         self.options = HardwareOptions(
-            twin=True, headless=True, command=(command, 0.0, 0.0),
+            twin=True, strict=True, headless=True, command=(command, 0.0, 0.0),
             folder=self._folder.name,
         )  # fmt: skip
         self.robot = load_robot(self.options.robot)
