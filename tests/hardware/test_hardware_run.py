@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 from stride_bringup.hardware import HardwareOptions, hardware_nodes
 from stride_core.control import load_controller
 from stride_core.safety_config import NAMES, SafetyConfig
-from tests.graph.harness import CLI, Processes
+from tests.graph.harness import CLI, Processes, wait_until
 from tests.hardware.parts import FILE, ROOT, SPEC
 
 
@@ -32,6 +33,14 @@ def test_the_twin_walks_like_the_simulation_and_says_what_the_bus_did(
     assert 0.15 < bus["wire_utilisation"] * 100.0 / loop["rate_held_hz"] < 0.35
     assert report["tick_latency_us"]["p50"] > 0.0 and bus["read_age_ms"]["p99"] > 0.0
     assert report["cause"] == "the time is up"
+
+
+def test_nothing_outlives_a_run_that_was_killed(processes: Processes) -> None:
+    run = processes.start(*CLI, "hardware", "--twin", "--headless", "--vx", "0.1")
+    wait_until(lambda: "[safety]: ACTIVE" in run.err)
+    assert len(run.family()) >= 6  # twin, safety, control, policy, estimator, actuator, guard
+    run.signal(signal.SIGKILL)
+    wait_until(lambda: not run.family())
 
 
 def refused(processes: Processes, *arguments: str) -> str:
