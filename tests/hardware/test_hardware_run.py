@@ -71,6 +71,15 @@ def test_what_it_cannot_start_with_is_one_line(processes: Processes, tmp_path: P
     )
 
 
+def test_a_robot_on_its_back_is_refused(processes: Processes) -> None:
+    config = (ROOT / "config/fivebar.yaml").read_text()
+    config += "\n/**/twin: {ros__parameters: {upside_down: true}}\n"
+    config = config.replace("    safety:\n", "    boot_patience: 1.0\n    safety:\n")
+    (processes.folder / "back.yaml").write_text(config)
+    said = refused(processes, "--twin", "--config", "back.yaml")
+    assert "not fit to start: TILT (3.1" in said and "upright" in said
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -123,8 +132,9 @@ def test_the_timeouts_are_the_robots_own_but_for_a_twin_that_may_wait() -> None:
 def test_some_faults_end_as_the_table_promises(processes: Processes) -> None:
     """The whole table takes minutes: ``./stride faults``; docs/faults.md."""
     run = processes.start(
-        *CLI, "faults", "--json", "position NaN", "70°", "servo vanishes", "watchdog killed"
-    )
+        *CLI, "faults", "--patient", "--json",
+        "position NaN", "70°", "servo vanishes", "watchdog killed",
+    )  # fmt: skip
     assert run.wait() == 0, run.err
     report = run.report()
     assert report["cases"] == report["as_promised"] == 4

@@ -92,9 +92,7 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
             *("safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode"),
             hears=("joint_states", "imu", "joint_targets", "cmd_vel", "estop"),
             tells=("joint_commands", "safety_status"),
-            parameters=robot
-            | {"watch_plant": watch_plant}
-            | _told(options, {"stamped_cmd_vel": "stamped_cmd_vel"}),
+            parameters=robot | {"watch_plant": watch_plant, "stamped_cmd_vel": options.stamped},
         ),
     ]
 

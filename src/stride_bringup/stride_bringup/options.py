@@ -121,6 +121,13 @@ class Options:
         return float(said) if isinstance(said, int | float) else None
 
     @property
+    def stamped(self) -> bool:
+        """Whether cmd_vel is a TwistStamped: for all who hear it, wherever it is said."""
+        if self.told("stamped_cmd_vel"):
+            return self.stamped_cmd_vel
+        return bool(parameters_of(self.params_files(), "gait").get("stamped_cmd_vel", False))
+
+    @property
     def servo_name(self) -> str:
         """The servo that the run has."""
         return load_robot(self.robot, self.servo or None).servo.name

@@ -103,4 +103,12 @@ class SafetyNodeConfig(RobotChoice):
     expected_nodes: tuple[str, ...] = param(
         (), doc="nodes of this namespace whose diagnostics must come"
     )
+    boot_patience: float = param(
+        10.0,
+        doc="a robot that is not fit to start for so long after its first state ends the run, where"
+        " the plant is watched; 0: wait for ever",
+        unit="s",
+        min=0.0,
+        max=600.0,
+    )
     stamped_cmd_vel: bool = param(False, doc="cmd_vel is a TwistStamped, as Nav2 sends")

@@ -150,6 +150,23 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         )
         self._publish(decision)
         self._report(decision)
+        self._wait_to_start(now)
+
+    def _wait_to_start(self, now: float) -> None:
+        """Give up on a robot that is not fit to start.
+
+        Raises:
+            ValueError: it was not for too long; one line that says why.
+        """
+        if not self.config.watch_plant or self._state.mode != safety.Mode.BOOT:
+            return
+        first = now if self._first_s is None else self._first_s
+        if 0.0 < self.config.boot_patience < now - first:
+            why = ", ".join(map(_words, self._explained))
+            raise ValueError(
+                f"the robot is not fit to start: {why}: expected it upright and at rest, its IMU"
+                " and its motors answering"
+            )
 
     def _publish(self, decision: safety.Decision) -> None:
         command, status = self._command, self._status

@@ -7,6 +7,7 @@ simulation knows, under ``truth/``.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class TwinNode(StrideNode[TwinConfig]):
         calibration = load(config.calibration, self.robot)
         terrain = TerrainConfig(config.terrain, config.difficulty, config.terrain_seed)
         self.twin = Twin(self.robot, calibration, terrain, config.seed)
-        self.fault = FaultRequest()
+        self.fault = FaultRequest(imu_roll=math.pi if config.upside_down else 0.0)
         self.statistics = RunStatistics(1.0 / config.imu_rate)
         self._began = monotonic()
         self._velocity = np.zeros(3), -np.inf

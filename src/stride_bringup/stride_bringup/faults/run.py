@@ -52,12 +52,20 @@ _ACTIONS = ("pass", "warn", "limit", "hold", "sit", "damp", "stop")
 _STATES = ("BOOT", "STANDBY", "STANDING", "ACTIVE", "DAMPING", "ESTOP")
 
 
-def run(cases: Sequence[Case], say: Callable[[str], None] = lambda text: None) -> list[Outcome]:
-    """Run them, on a new stage after each that breaks one."""
+def run(
+    cases: Sequence[Case], say: Callable[[str], None] = lambda text: None, strict: bool = True
+) -> list[Outcome]:
+    """Run them, on a new stage after each that breaks one.
+
+    Args:
+        cases: to run.
+        say: hears a line about each.
+        strict: with the robot's own timeouts, as ``HardwareOptions.strict``.
+    """
     outcomes: list[Outcome] = []
     rest = list(cases)
     while rest:
-        with Stage() as stage:
+        with Stage(strict) as stage:
             while rest:
                 case = rest.pop(0)
                 outcome = _one(stage, case)

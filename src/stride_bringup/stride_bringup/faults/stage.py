@@ -58,10 +58,10 @@ class Stage:
         worst: how far a servo's goal was beyond its joint's limits, at most [rad].
     """
 
-    def __init__(self, command: float = 0.1) -> None:
+    def __init__(self, strict: bool = True, command: float = 0.1) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="stride-faults-")
         self.options = HardwareOptions(
-            twin=True, strict=True, headless=True, command=(command, 0.0, 0.0),
+            twin=True, strict=strict, headless=True, command=(command, 0.0, 0.0),
             folder=self._folder.name,
         )  # fmt: skip
         self.robot = load_robot(self.options.robot)
