@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from stride_bringup.cli import hardware
 from stride_bringup.hardware import HardwareOptions, hardware_nodes
 from stride_core.control import load_controller
 from stride_core.safety_config import NAMES, SafetyConfig
@@ -61,14 +62,19 @@ def changed(folder: Path, **servo: object) -> str:
     return str(path)
 
 
-def test_what_it_cannot_start_with_is_one_line(processes: Processes, tmp_path: Path) -> None:
-    port = str(tmp_path / "none")
-    assert "no such device" in refused(processes, "--port", port, "--calibration", str(FILE))
-    said = refused(processes, "--port", port, "--calibration", str(tmp_path / "none.yaml"))
-    assert "not calibrated; run ./stride calibrate servos" in said
-    assert "id 2 twice" in refused(
-        processes, "--port", port, "--calibration", changed(tmp_path, id=2)
-    )
+def test_what_it_cannot_start_with_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {
+        str(FILE): "no such device",
+        str(tmp_path / "none.yaml"): "not calibrated; run ./stride calibrate servos",
+        changed(tmp_path, id=2): "id 2 twice",
+    }
+    for file, expected in wrong.items():
+        words = ("--headless", "--port", str(tmp_path / "none"), "--calibration", file)
+        assert hardware.main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("./stride hardware: ") and expected in line
 
 
 def test_a_robot_on_its_back_is_refused(processes: Processes) -> None:

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from stride_control.executor import StopFlag
+from stride_core.robot import load_robot
+from stride_hardware.actuator_config import calibration_path
+from stride_hardware.rustypot_bus import check_port
 
 from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.graph import check_remappings
 from stride_bringup.hardware import HardwareOptions, hardware_nodes, temporary_folder
 from stride_bringup.processes import Children
 from stride_bringup.run import Result, how
+from stride_hardware import calibration
 
 GUESTS = ("viewer", "recorder")
 _ENDS = "actuator"
@@ -28,10 +32,25 @@ def run(options: HardwareOptions) -> Result:
         ValueError, OSError: a node cannot be made; one line.
     """
     check_remappings(hardware_nodes(options), options)
+    _look_first(options)
     with temporary_folder() as folder:
         options = dataclasses.replace(options, folder=options.folder or folder)
         ended = _processes(options)
         return dataclasses.replace(ended, figures=_figures(Path(options.folder)))
+
+
+def _look_first(options: HardwareOptions) -> None:
+    """What can be refused before a node is started; the driver looks again.
+
+    Raises:
+        ValueError, BusError: one line.
+    """
+    robot = load_robot(options.robot, options.servo or None)
+    made = calibration.load(options.calibration_path or calibration_path(robot.name), robot)
+    ports = [options.port] if made.backend != "mock" else []
+    for port in (*ports, options.imu_port):
+        if port and not options.twin:
+            check_port(port)
 
 
 def _processes(options: HardwareOptions) -> Result:

@@ -47,13 +47,15 @@ def main(arguments: Sequence[str]) -> int:
     """Run; 0 when it ended well, 3 when it fell, 2 for what cannot run, 1 for a failure."""
     given = parser().parse_args(arguments)
     as_json = getattr(given, "json", False)
+    from stride_hardware.motors import BusError
+
     from stride_bringup.hardware import HardwareOptions
     from stride_bringup.run_hardware import run
 
     try:
         options = HardwareOptions(**sim.fields_of(given))
         result = run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, BusError) as error:
         print(f"./stride hardware: {error}", file=sys.stderr)
         return USAGE_ERROR
     if result.refused:
