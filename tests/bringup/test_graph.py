@@ -77,7 +77,7 @@ def test_only_the_viewer_keeps_out_of_the_control_loops_process() -> None:
     ],
 )
 def test_the_chain_of_a_tick_is_closed(tick: list[str], topics: list[str]) -> None:
-    nodes = named(Options(headless=True))
+    nodes = named(Options(headless=True, policy="untrained"))
     for teller, topic, hearer in zip(tick, topics, tick[1:], strict=False):
         assert topic in nodes[teller].tells and topic in nodes[hearer].hears
 
@@ -88,9 +88,12 @@ def test_the_first_tick_waits_for_every_listener() -> None:
         return {topic: int(count) for topic, count in waiting}
 
     alone = counts(Options(headless=True))
-    # gait, policy, safety; the same; policy, ik; gait, ik; safety; nobody but the plant
-    expected = {"joint_states": 3, "imu": 3, "foot_targets": 2, "residual": 2, "joint_targets": 1}
+    # gait, safety; the same; ik; gait, ik; safety
+    expected = {"joint_states": 2, "imu": 2, "foot_targets": 1, "residual": 2, "joint_targets": 1}
     assert {topic: alone[topic] for topic in expected} == expected
+    with_policy = counts(Options(headless=True, policy="untrained"))
+    more = {topic for topic in alone if with_policy[topic] == alone[topic] + 1}
+    assert more == {"joint_states", "imu", "foot_targets"}
     recorded = counts(Options(headless=True, record="bag"))
     assert recorded == {topic: count + 1 for topic, count in alone.items()}
     assert counts(Options(record="bag")) == recorded  # a viewer is not waited for
@@ -160,8 +163,13 @@ def test_the_policy_is_of_the_same_graph_whichever_it_is(options: Options, expec
     nodes = named(options)
     assert list(nodes) == list(named(Options()))
     assert nodes["policy"].parameters["policy"] == expected
-    assert nodes["ik"].parameters["expect_residual"] is True
+    assert nodes["ik"].parameters["expect_residual"] is (expected != "none")
     assert [spec.name for spec in nodes.values() if spec.expendable] == ["policy"]
+
+
+def test_the_residual_is_awaited_by_all_who_hear_it() -> None:
+    assert named(Options(headless=True))["policy"].parameters["listeners"] == 2  # gait, ik
+    assert named(Options(headless=True, record="bag"))["policy"].parameters["listeners"] == 3
 
 
 def test_in_lockstep_a_tick_waits_for_its_policy_and_in_real_time_not_beyond_its_share() -> None:

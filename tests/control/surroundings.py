@@ -45,8 +45,12 @@ class Surroundings:
     def connected(self) -> None:
         """Wait until the node hears and is heard."""
         node = self.node
-        self.graph.until(lambda: all(p.get_subscription_count() for p in self._says.values()))
+        self.graph.until(self.heard_by_all)
         self.graph.until(lambda: all(node.count_publishers(topic) for topic in self.heard))
+
+    def heard_by_all(self) -> bool:
+        """Whether the node listens to all that is said."""
+        return all(p.get_subscription_count() for p in self._says.values())
 
     def say(self, topic: str, message: Any, tick: int | None = None) -> None:
         """Publish, with a tick's stamp if there is one."""

@@ -18,7 +18,7 @@ from stride_bringup.options import Options
 from stride_control.gait_node import GaitNode
 from stride_core.control import load_controller
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
-from tests.control.surroundings import SPEC, Surroundings, joints
+from tests.control.surroundings import PERIOD, SPEC, Surroundings, joints
 from tests.graph.harness import Graph
 
 from stride_msgs.msg import Residual
@@ -278,7 +278,7 @@ def heights(walk: Walk, ticks: int, rates: Any = LOWER) -> list[float]:
 @pytest.fixture
 def lockstep(graph: Graph, yaml: list[str]) -> Walk:
     """A tick waits for the last tick's rates."""
-    return Walk(graph, yaml, rates_deadline=60.0)
+    return Walk(graph, yaml, rates_deadline=60.0, expect_residual=True)
 
 
 def test_rates_modulate_the_shape_one_tick_later(lockstep: Walk) -> None:
@@ -304,10 +304,26 @@ def test_a_repeated_tick_waits_for_nothing_and_changes_nothing(lockstep: Walk) -
 
 
 def test_rates_are_waited_for_once_in_vain(graph: Graph, yaml: list[str]) -> None:
-    walk = Walk(graph, yaml, rates_deadline=0.05)
+    walk = Walk(graph, yaml, rates_deadline=0.05, expect_residual=True)
     walk.go(2)  # the second waits until its deadline
     walk.node._deadline.reset = lambda: pytest.fail("a tick waits for a policy that is gone")
     assert walk.go(3).shape[0] == pytest.approx(0.085)
+
+
+def test_rates_are_waited_for_from_the_first_residual_to_the_last(
+    graph: Graph, yaml: list[str]
+) -> None:
+    walk = Walk(graph, yaml, rates_deadline=60.0)
+    walk.go(3)
+    walk.modulate(2, LOWER)
+    walk.around.graph.until(lambda: walk.node._rates_ns == 2 * PERIOD)
+    walk.go()
+    walk.around.say("joint_states", joints(), 4)
+    walk.around.graph.until(lambda: walk.node._waiting is not None)
+    walk.around.say("residual", Residual(), 1)  # the last, wherever it comes from
+    assert walk.around.answer("foot_targets", 4)
+    walk.tick = 5
+    walk.go(2)
 
 
 def test_in_real_time_rates_count_if_they_are_there(walk: Walk) -> None:

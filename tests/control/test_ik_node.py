@@ -222,6 +222,26 @@ def test_the_next_tick_does_not_wait_for_the_last_ones_residual(expecting: Legs)
     np.testing.assert_allclose(expecting.feet(2), SPEC.stance + SMALL, atol=1e-9)
 
 
+def test_residuals_are_waited_for_from_the_first_to_the_last(graph: Graph) -> None:
+    legs = Legs(graph, residual_deadline=FOREVER)
+    legs.aim(1)
+    np.testing.assert_allclose(legs.feet(1), SPEC.stance, atol=1e-9)
+    assert legs.node.counts["residual_late"] == 0  # there is no policy
+    legs.offer(1, SMALL)
+    legs.until(lambda: legs.has_residual_of(1))
+    legs.aim(2)
+    legs.until(lambda: legs.node._waiting is not None)
+    legs.offer(2, SMALL)
+    np.testing.assert_allclose(legs.feet(2), SPEC.stance + SMALL, atol=1e-9)
+    legs.aim(3)
+    legs.until(lambda: legs.node._waiting is not None)
+    legs.offer(3, [], [])
+    np.testing.assert_allclose(legs.feet(3), SPEC.stance, atol=1e-9)
+    legs.aim(4)
+    np.testing.assert_allclose(legs.feet(4), SPEC.stance, atol=1e-9)
+    assert legs.node.counts["residual_late"] == 0
+
+
 def test_a_policy_that_is_gone_holds_up_one_tick_and_is_waited_for_when_it_is_back(
     graph: Graph,
 ) -> None:
@@ -261,13 +281,10 @@ def test_a_repeated_tick_goes_on_waiting(expecting: Legs) -> None:
     assert expecting.node.counts["residual_late"] == 0
 
 
-def test_a_residual_that_nobody_expects_is_left_alone(legs: Legs) -> None:
-    np.testing.assert_allclose(shifted(legs, 1, SMALL), SPEC.stance, atol=1e-9)
-
-
 def test_the_residual_is_switched_on_and_off_while_running(legs: Legs) -> None:
     for tick, on in enumerate((True, False, True), 1):
-        (answer,) = legs.node.set_parameters([Parameter("expect_residual", value=on)])
+        limit = 0.02 if on else 0.0
+        (answer,) = legs.node.set_parameters([Parameter("residual_limit", value=limit)])
         assert answer.successful
         legs.offer(tick, SMALL)
         legs.until(lambda: legs.has_residual_of(tick))  # noqa: B023  (called at once)

@@ -40,8 +40,9 @@ QUICK = {
 class Robot:
     """A policy node, and a robot around it that stands; its time goes on by ticks."""
 
-    def __init__(self, graph: Graph, folder: Path, **parameters: Any) -> None:
-        given = {"folder": str(folder), "lockstep": True, **QUICK, **parameters}
+    def __init__(self, graph: Graph, folder: Path, policy: str = "none", **parameters: Any) -> None:
+        named = {"folder": str(folder), "policy": policy}
+        given = {**named, "lockstep": True, **QUICK, **parameters}
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         self.node: PolicyNode = graph.add(PolicyNode, parameter_overrides=overrides)
         says = {"joint_states": JointState, "imu": Imu, "foot_targets": FootTargets}
@@ -50,7 +51,8 @@ class Robot:
         self.around.node.create_subscription(
             PolicyEvent, "policy_event", self.events.append, LATCHED
         )
-        self.around.connected()
+        if policy != "none":
+            self.around.connected()
         self.tick = 0
 
     def say(self, topic: str, tick: int | None = None, **fields: Any) -> None:
@@ -72,13 +74,21 @@ class Robot:
         self.around.say(topic, made, self.tick if tick is None else tick)
 
     def go(self, ticks: int = 1) -> Any:
-        """Whole ticks; the last residual."""
+        """Whole ticks; the last residual, None if it was not heard."""
         for _ in range(ticks):
+            listening = self.around.heard_by_all()
             for topic in ("imu", "joint_states", "foot_targets"):
                 self.say(topic)
-            answer = self.around.answer("residual", self.tick)
+            self.around.graph.spin()
+            self.around.graph.until(
+                lambda: self._answers() or not (listening and self.around.heard_by_all())  # noqa: B023
+            )
             self.tick += 1
-        return answer
+        return next(iter(self._answers(self.tick - 1)), None)
+
+    def _answers(self, tick: int | None = None) -> list[Any]:
+        wanted = self.tick if tick is None else tick
+        return [m for m in self.around.heard["residual"] if tick_of(m) == wanted]
 
     def swap(self, name: str, wait: bool = True) -> Any:
         """The service's answer; time goes on until it comes."""
@@ -135,10 +145,20 @@ def test_it_answers_a_tick_with_its_stamp_and_says_who_it_is(robot: Robot) -> No
     assert (event.kind, event.policy, tick_of(event)) == (PolicyEvent.SWITCHED, residual.policy, 0)
 
 
-def test_without_a_policy_it_answers_with_zero(graph: Graph, folder: Path) -> None:
-    residual = Robot(graph, folder).go(2)
-    assert (residual.policy, residual.strength) == ("", 0.0)
-    assert list(residual.offset) == [0.0] * 12
+def test_without_a_policy_it_hears_nothing_and_says_so_before(graph: Graph, folder: Path) -> None:
+    robot = Robot(graph, folder)
+    heard = robot.around.heard["residual"]
+    robot.go(5)
+    assert not robot.around.heard_by_all() and not heard
+    assert robot.swap("a").success
+    graph.until(lambda: robot.go() and heard[-1].policy)  # it answers each tick now
+    assert robot.swap("none").success
+    graph.until(lambda: robot.go() is None)  # faded out, and gone
+    assert not heard[-1].legs and not heard[-1].offset and not heard[-1].policy
+    sizes = [len(residual.offset) for residual in heard]
+    assert sizes == sorted(sizes, reverse=True)  # once the last is said, no other comes
+    assert robot.swap("b").success
+    assert graph.until(lambda: robot.go() and heard[-1].policy).startswith("b@")
 
 
 @pytest.mark.parametrize("last", ["imu", "joint_states", "foot_targets"])

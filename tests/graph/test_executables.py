@@ -19,7 +19,7 @@ from tests.graph.watching import Watcher
 from stride_msgs.msg import FootTargets, Residual, SafetyStatus
 from stride_operator import bag
 
-OPTIONS = Options(record="bag", realtime_factor=0.0)
+OPTIONS = Options(record="bag", realtime_factor=0.0, policy="untrained")
 NODES = {spec.name: spec for spec in sim_nodes(OPTIONS)}
 
 
@@ -30,12 +30,17 @@ def made(topic: str) -> Any:
         message.orientation.w = 1.0
         return message
     if topic == "foot_targets":
-        return FootTargets(legs=list(SPEC.legs), position=SPEC.stance.ravel().tolist())
+        feet = FootTargets(legs=list(SPEC.legs), position=SPEC.stance.ravel().tolist())
+        feet.gait, feet.shape = "trot", [0.085, 0.025, 0.4, 0.0, 0.0, 1.0]
+        feet.phase, feet.swing = [0.0] * len(SPEC.legs), [False] * len(SPEC.legs)
+        return feet
     if topic == "residual":
         return Residual(legs=list(SPEC.legs), offset=[0.0] * 12)
     if topic == "safety_status":
         return SafetyStatus(state=SafetyStatus.ACTIVE)
-    return joints()
+    state = joints()
+    state.velocity = [0.0] * len(SPEC.joints)
+    return state
 
 
 def start(processes: Processes, name: str) -> Started:

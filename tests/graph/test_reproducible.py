@@ -52,7 +52,7 @@ sys.exit(main(sys.argv[1:]))
 OF_THE_WALL = {"/diagnostics", "/rosout", "/parameter_events"}
 MOVING = {
     "/clock", "/foot_contacts", "/foot_targets", "/imu", "/joint_commands", "/joint_states",
-    "/joint_targets", "/odom", "/residual", "/safety_status", "/tf",
+    "/joint_targets", "/odom", "/safety_status", "/tf",
 }  # fmt: skip
 STILL = {"/robot_description", "/terrain", "/tf_static"}
 

@@ -47,7 +47,7 @@ def watcher(
 ) -> Iterator[Watcher]:
     """A node that hears everything of a robot that stands, whose time goes on by steps alone."""
     with stage(tmp_path_factory.mktemp("seen")) as (processes, graph):
-        processes.sim(*FAST, *request.param)
+        processes.sim(*FAST, "--policy", "untrained", *request.param)
         with paused(graph, *EACH_TICK, *OTHERS, "/clock") as watcher:
             watcher.walk(50)  # it stands at rest
             yield watcher

@@ -24,6 +24,7 @@ class NodeSpec:
         package, executable: what ``ros2 run`` starts.
         path: ``module:Class``, for the composed runner.
         hears: topics it subscribes to.
+        may_hear: those that it subscribes to when it has to.
         tells: topics it publishes once a tick.
         latches: topics it publishes when they change, for late listeners too.
         parameters: on top of those of the YAML.
@@ -39,6 +40,7 @@ class NodeSpec:
     executable: str
     path: str
     hears: tuple[str, ...] = ()
+    may_hear: tuple[str, ...] = ()
     tells: tuple[str, ...] = ()
     latches: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +48,11 @@ class NodeSpec:
     expendable: bool = False
     members: tuple[NodeSpec, ...] = ()
     remap: tuple[str, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All that it may have to do with."""
+        return (*self.hears, *self.may_hear, *self.tells, *self.latches)
 
 
 def sim_nodes(options: Options) -> list[NodeSpec]:
@@ -62,39 +69,42 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
         watch_plant: whether a plant that falls silent is a fault; a simulation may pause.
     """
     robot = {"robot": options.robot, "servo": options.servo}
-    gait = {
+    asked = {
         "initial_command": "command",
         "stamped_cmd_vel": "stamped_cmd_vel",
         "gait.pattern": "gait",
     }
-    return [
-        NodeSpec(
-            *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
-            hears=("joint_states", "imu", "cmd_vel", "residual", "safety_status"),
-            tells=("foot_targets",),
-            parameters=robot | _told(options, gait) | _rates(options),
-        ),
-        NodeSpec(
-            *("policy", "stride_control", "policy_node", "stride_control.policy_node:PolicyNode"),
-            hears=("joint_states", "imu", "foot_targets"),
-            tells=("residual",),
-            latches=("policy_event",),
-            parameters=robot | _policy(options),
-            expendable=True,
-        ),
-        NodeSpec(
-            *("ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode"),
-            hears=("foot_targets", "residual"),
-            tells=("joint_targets",),
-            parameters=robot | {"expect_residual": True, "residual_deadline": _deadline(options)},
-        ),
-        NodeSpec(
-            *("safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode"),
-            hears=("joint_states", "imu", "joint_targets", "cmd_vel", "estop"),
-            tells=("joint_commands", "safety_status"),
-            parameters=robot | {"watch_plant": watch_plant, "stamped_cmd_vel": options.stamped},
-        ),
-    ]
+    gait = NodeSpec(
+        *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
+        hears=("joint_states", "imu", "cmd_vel", "residual", "safety_status"),
+        tells=("foot_targets",),
+        parameters=robot | _told(options, asked) | _rates(options),
+    )
+    ik = NodeSpec(
+        *("ik", "stride_control", "ik_node", "stride_control.ik_node:IkNode"),
+        hears=("foot_targets", "residual"),
+        tells=("joint_targets",),
+        parameters=robot
+        | {"expect_residual": options.has_policy, "residual_deadline": _deadline(options)},
+    )
+    safety = NodeSpec(
+        *("safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode"),
+        hears=("joint_states", "imu", "joint_targets", "cmd_vel", "estop"),
+        tells=("joint_commands", "safety_status"),
+        parameters=robot | {"watch_plant": watch_plant, "stamped_cmd_vel": options.stamped},
+    )
+    scene = ("joint_states", "imu", "foot_targets")
+    hearers = _hearers("residual", [gait, ik, safety, *guests(options)])
+    policy = NodeSpec(
+        *("policy", "stride_control", "policy_node", "stride_control.policy_node:PolicyNode"),
+        hears=scene if options.has_policy else (),
+        may_hear=scene,
+        tells=("residual",),
+        latches=("policy_event",),
+        parameters=robot | _policy(options) | {"listeners": hearers},
+        expendable=True,
+    )
+    return [gait, policy, ik, safety]
 
 
 _PATIENCE_S = 5.0
@@ -119,7 +129,8 @@ _SHORTEST_S = 0.0005
 
 def _rates(options: Options) -> dict[str, Any]:
     """In lockstep the gait waits for the rates of the last tick; else it takes what is there."""
-    return {} if options.pace else {"rates_deadline": _RATES_PATIENCE_S}
+    patience = {"rates_deadline": _RATES_PATIENCE_S, "expect_residual": options.has_policy}
+    return {} if options.pace else patience
 
 
 def _policy(options: Options) -> dict[str, Any]:
@@ -129,7 +140,6 @@ def _policy(options: Options) -> dict[str, Any]:
         "rate_hz": options.rate_hz,
         "lockstep": not options.pace,
         "tick_deadline": _deadline(options),
-        "listeners": 2 + bool(options.record),  # gait, ik, recorder
     }
 
 
@@ -207,10 +217,11 @@ def listeners(others: Sequence[NodeSpec]) -> list[str]:
     """
     inside = [node for node in others if not node.alone]
     topics = [*_PLANT_TELLS, *(topic for node in inside for topic in node.tells), *_PLANT_LATCHES]
-    everything = sum(EVERYTHING in node.hears for node in inside)
-    return [
-        f"{topic}={sum(topic in node.hears for node in inside) + everything}" for topic in topics
-    ]
+    return [f"{topic}={_hearers(topic, inside)}" for topic in topics]
+
+
+def _hearers(topic: str, nodes: Sequence[NodeSpec]) -> int:
+    return sum(not {topic, EVERYTHING}.isdisjoint(node.hears) for node in nodes if not node.alone)
 
 
 def ros_arguments(node: NodeSpec, options: Options) -> list[str]:
@@ -226,7 +237,7 @@ def ros_arguments(node: NodeSpec, options: Options) -> list[str]:
     for rule in node.remap:
         arguments += ["-r", rule]
     for rule in options.remap:
-        if rule.partition(":=")[0] in (*node.hears, *node.tells, *node.latches):
+        if rule.partition(":=")[0] in node.topics:
             arguments += ["-r", rule]
     if options.namespace:
         arguments += ["-r", f"__ns:=/{options.namespace.strip('/')}"]
@@ -239,7 +250,7 @@ def check_remappings(nodes: Sequence[NodeSpec], options: Options) -> None:
     Raises:
         ValueError: one line.
     """
-    known = sorted({t for n in nodes for t in (*n.hears, *n.tells, *n.latches)} - {EVERYTHING})
+    known = sorted({t for n in nodes for t in n.topics} - {EVERYTHING})
     for rule in options.remap:
         topic, arrow, to = rule.partition(":=")
         if not arrow or not to or topic not in known:

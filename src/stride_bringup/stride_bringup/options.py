@@ -80,7 +80,7 @@ class Options:
             raise ValueError(f"difficulty: {self.difficulty:g}: expected a number from 0 to 1")
         # rcl takes a doubled or misplaced key in silence; our own reader does not
         load_controller(load_robot(self.robot), *self.params_files())
-        if self.policy_name != NONE:
+        if self.has_policy:
             find_policy(self.policy_name, policy_folder())
 
     def told(self, name: str) -> bool:
@@ -95,7 +95,7 @@ class Options:
             ValueError: the policy's file cannot be read.
         """
         said = self._said("rate", "plant", "rate_hz")
-        if said is None and self.policy_name != NONE:
+        if said is None and self.has_policy:
             said = read_policy(find_policy(self.policy_name, policy_folder()))[1].rate_hz
         return self.rate if said is None else said
 
@@ -139,6 +139,11 @@ class Options:
             return self.gait
         robot = load_robot(self.robot)
         return load_controller(robot, *self.params_files()).gait_config.pattern
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether the run starts with one."""
+        return self.policy_name != NONE
 
     @property
     def policy_name(self) -> str:

@@ -33,6 +33,9 @@ class GaitNodeConfig(RobotChoice):
         (0.0, 0.0, 0.0), doc="followed until the first cmd_vel", unit="m/s, m/s, rad/s"
     )
     stamped_cmd_vel: bool = param(False, doc="cmd_vel is a TwistStamped, as Nav2 sends")
+    expect_residual: bool = param(
+        False, doc="a tick waits for the residual of the one before even if none came yet"
+    )
     rates_deadline: float = param(
         0.0,
         doc="a tick waits for the last tick's residual and its rates, by the wall's clock; 0: takes"
@@ -47,9 +50,7 @@ class GaitNodeConfig(RobotChoice):
 class IkNodeConfig(RobotChoice, ResidualConfig):
     """The inverse kinematics node."""
 
-    expect_residual: bool = param(
-        False, doc="a tick waits for the residual that bears its stamp", dynamic=True
-    )
+    expect_residual: bool = param(False, doc="a tick waits for its residual even if none came yet")
     residual_deadline: float = param(
         0.004, doc="no longer than this, by the wall's clock", unit="s", min=0.0005, max=60.0
     )

@@ -57,7 +57,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._waiting: JointState | None = None
         self._rates: FloatArray | None = None
         self._rates_ns = _NO_TICK
-        self._patient = self.config.rates_deadline > 0.0
+        self._patient = self.config.expect_residual and self.config.rates_deadline > 0.0
         self._mount = ImuMount(self.robot.imu.rpy)
         self._imu = b""
         self._imu_ns = _NO_TICK
@@ -132,8 +132,9 @@ class GaitNode(StrideNode[GaitNodeConfig]):
     def _on_residual(self, residual: Residual) -> None:
         self._rates_ns = stamp_ns(residual.header.stamp)
         self._rates = self._read_rates(residual)
-        if self._last_ns is not None and self._rates_ns >= self._last_ns:
-            self._patient = self.config.rates_deadline > 0.0
+        last = not residual.offset
+        if last or (self._last_ns is not None and self._rates_ns >= self._last_ns):
+            self._patient = self.config.rates_deadline > 0.0 and not last
             self._tick_if_complete()
 
     def _on_deadline(self) -> None:

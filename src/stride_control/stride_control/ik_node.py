@@ -22,9 +22,10 @@ from stride_msgs.msg import FootTargets, Residual
 class IkNode(StrideNode[IkNodeConfig]):
     """Wires ``add_residual`` and the robot's inverse kinematics to topics.
 
-    Where a residual is expected, the tick waits for it, but no longer than the deadline: a late
-    policy costs the residual of one tick and nothing else. After that no tick waits until a
-    residual comes in its time again: a policy that is gone holds up one tick.
+    From the first residual to the one that says it is the last, a tick waits for its residual, but
+    no longer than the deadline: a late policy costs the residual of one tick and nothing else.
+    After that no tick waits until a residual comes in its time again: a policy that is gone holds
+    up one tick.
     """
 
     def __init__(self, **kwargs: object) -> None:
@@ -33,7 +34,7 @@ class IkNode(StrideNode[IkNodeConfig]):
         self._offsets = Rows("leg", self.robot.legs)
         self._waiting: FootTargets | None = None
         self._tick = -1
-        self._patient = True
+        self._expected = self._patient = self.config.expect_residual
         self._residual: Residual | None = None
         self._residual_ns = -1
         self._message = JointState(name=list(self.robot.joints))
@@ -57,11 +58,7 @@ class IkNode(StrideNode[IkNodeConfig]):
             return  # the plant repeats a tick that goes on waiting
         if self._waiting is not None:
             self._finish(None)
-        self._tick = tick
-        if not self.config.expect_residual:
-            self._solve(feet, self._zero)
-            return
-        self._waiting = feet
+        self._tick, self._waiting = tick, feet
         if self._residual is not None and self._residual_ns == tick:
             self._finish(self._residual)
         elif self._patient:
@@ -70,11 +67,13 @@ class IkNode(StrideNode[IkNodeConfig]):
             self._finish(None)
 
     def _on_residual(self, residual: Residual) -> None:
-        self._residual, self._residual_ns = residual, stamp_ns(residual.header.stamp)
-        if self._residual_ns >= self._tick:
-            self._patient = True
-        if self._waiting and self._residual_ns == self._tick:
-            self._finish(residual)
+        stamp, last = stamp_ns(residual.header.stamp), not residual.offset
+        self._residual, self._residual_ns = None if last else residual, stamp
+        self._expected = not last
+        if last or stamp >= self._tick:
+            self._patient = not last
+        if self._waiting and (last or stamp == self._tick):
+            self._finish(self._residual)
 
     def _on_deadline(self) -> None:
         if self._waiting is not None:
@@ -87,7 +86,7 @@ class IkNode(StrideNode[IkNodeConfig]):
         if feet is None:
             return
         if residual is None:
-            self.counts["residual_late"] += 1
+            self.counts["residual_late"] += self._expected
             self._solve(feet, self._zero)
             return
         try:

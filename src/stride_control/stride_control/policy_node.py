@@ -1,13 +1,16 @@
 """policy: foot_targets, joint_states and imu in, residual out.
 
 A network answers each tick; ``stride_control.policy`` decides which, and how much of it counts.
+Without a policy nobody waits for an answer, and nothing is heard: a tick costs nothing then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from math import acos, inf
 from pathlib import Path
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
@@ -31,6 +34,7 @@ from stride_msgs.msg import FootTargets, PolicyEvent, Residual
 
 _EVENTS_KEPT = 50
 _LOOK_S = 1.0
+_LISTEN_S = 0.05
 
 _FAILURES = (EventKind.REFUSED, EventKind.ROLLED_BACK, EventKind.UNLOADED)
 
@@ -51,30 +55,31 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         except ValueError:
             background.close()
             raise
-        legs = len(self.robot.legs)
         self._switch = Switch(
-            legs, config.switch, self._bounds(config), background, wait=config.lockstep
+            len(self.robot.legs),
+            config.switch,
+            self._bounds(config),
+            background,
+            wait=config.lockstep,
         )
         if first is not None:
             self._switch.start(first)
         self._reader = SceneReader(self.robot, config.imu_age)
+        self._hearing: list[Any] = []
         self._showing = False
         self._answered = -1
-        self._message = Residual(legs=list(self.robot.legs), offset=[0.0] * (3 * legs))
+        self._message = Residual()
+        self._legs = list(self.robot.legs)
         self.counts.update(incomplete=0)
 
         latched = QoSProfile(depth=_EVENTS_KEPT, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._residuals = self.create_publisher(Residual, "residual", TICK_QOS)
         self._events = self.create_publisher(PolicyEvent, "policy_event", latched)
-        for kind, topic, callback in (
-            (JointState, "joint_states", self._on_state),
-            (Imu, "imu", self._on_imu),
-            (FootTargets, "foot_targets", self.timed(self._on_feet)),
-        ):
-            self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
+        self._listen_if_needed()
         self._service = SwapService(self, lambda name, wait: self._ask(name, wait))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_LISTEN_S, self._listen_if_needed, clock=steady)
         if self._watched is not None:
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
             self.create_timer(_LOOK_S, lambda: background.do(self._look), clock=steady)
 
     def apply(self, config: PolicyNodeConfig) -> None:
@@ -91,6 +96,24 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         return Bounds(config.gate, config.largest_action, config.inference_limit, deadline)
 
     # --- the tick -------------------------------------------------------------------------------
+
+    def _listen_if_needed(self) -> None:
+        needed = self._loader.waiting or not self._switch.idle
+        if needed and not self._hearing:
+            self._reader = SceneReader(self.robot, self.config.imu_age)
+            topics: tuple[tuple[type, str, Callable[[bytes], None]], ...] = (
+                (JointState, "joint_states", self._on_state),
+                (Imu, "imu", self._on_imu),
+                (FootTargets, "foot_targets", self.timed(self._on_feet)),
+            )
+            self._hearing = [
+                self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
+                for kind, topic, callback in topics
+            ]
+        elif not needed and self._hearing:
+            for subscription in self._hearing:
+                self.destroy_subscription(subscription)
+            self._hearing = []
 
     def _on_state(self, data: bytes) -> None:
         self._reader.hear_state(data)
@@ -117,7 +140,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
             return  # the plant repeats its first tick until all are connected
         self._loader.deliver(self._switch)
         if self._switch.idle:
-            self._publish(self._switch.nothing)
+            self._publish(None)
         else:
             try:
                 scene = reader.read()
@@ -141,14 +164,17 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
                 " residual",
             )
 
-    def _publish(self, residual: Applied) -> None:
-        message, self._answered = self._message, self._reader.tick
+    def _publish(self, residual: Applied | None) -> None:
+        """None: this is the last one."""
+        message = Residual()
+        self._message, self._answered = message, self._reader.tick
         message.header.stamp = to_stamp(self._answered)
         message.header.frame_id = peek_frame(self._reader.feet)
-        message.offset = doubles(residual.offset)
-        message.rates = [] if residual.rates is None else doubles(residual.rates)
-        message.policy = residual.policy
-        message.strength, message.novelty = residual.strength, residual.novelty
+        if residual is not None:
+            message.legs, message.offset = self._legs, doubles(residual.offset)
+            message.rates = [] if residual.rates is None else doubles(residual.rates)
+            message.policy = residual.policy
+            message.strength, message.novelty = residual.strength, residual.novelty
         self._residuals.publish(message)
 
     def _tell(self, event: Event) -> None:

@@ -23,11 +23,11 @@ from sensor_msgs.msg import JointState
 from stride_control.executor import StopFlag, spin
 from stride_control.node import TICK_QOS
 
-from stride_msgs.msg import FootTargets, Residual
+from stride_msgs.msg import FootTargets
 
 JOINTS = 12
-HOPS: Sequence[type] = (JointState, FootTargets, Residual, JointState, JointState)
-"""What a tick sends: joint_states, foot_targets, residual, joint_targets, joint_commands."""
+HOPS: Sequence[type] = (JointState, FootTargets, JointState, JointState)
+"""A tick without a policy: joint_states, foot_targets, joint_targets, joint_commands."""
 
 _WARM_UP = 200
 _RESEND_S = 0.2
@@ -41,10 +41,6 @@ def filled(kind: type) -> Any:
         message.position = array("d", [0.1] * JOINTS)
         message.velocity = array("d", [0.1] * JOINTS)
         message.effort = array("d", [0.1] * JOINTS)
-    elif kind is Residual:
-        message.legs = ["FL", "FR", "RL", "RR"]
-        message.offset = array("d", [0.1] * JOINTS)
-        message.policy = "policy@0123456789ab"
     else:
         message.legs = ["FL", "FR", "RL", "RR"]
         message.position = array("d", [0.1] * JOINTS)

@@ -46,6 +46,11 @@ class Loader:
         self._background = background
         self._inbox: SimpleQueue[Request | _Refusal] = SimpleQueue()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to `deliver`."""
+        return not self._inbox.empty()
+
     def load(self, name: str) -> Policy | None:
         """The policy of that name now, as at the start; None for none.
 

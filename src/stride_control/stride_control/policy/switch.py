@@ -108,7 +108,6 @@ class Switch:
     Attributes:
         faults: all ticks that a policy answered with a fault, by its text.
         report: of the latest shadow run.
-        nothing: what is applied without a policy.
     """
 
     def __init__(
@@ -120,7 +119,6 @@ class Switch:
         self.report: Report | None = None
         self._background, self._wait = background, wait
         self._nothing = Answer(np.zeros((legs, 3)), None, 0.0, 0.0)
-        self.nothing = Applied(self._nothing.offset, None, "", 0.0, 0.0)
         self._active: Runner | None = None
         self._leaving: Runner | None = None
         self._starting = False
@@ -142,7 +140,7 @@ class Switch:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody has a say in a tick: it applies ``nothing``."""
+        """Whether nobody has a say in a tick."""
         return self._active is None and self._leaving is None and self._request is None
 
     @property
