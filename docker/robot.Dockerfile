@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # What runs on the robot: the control nodes and the recorder, without torch, MuJoCo and the viewer.
-# The plant (motor driver or simulator) is another container or machine.
+# The motors: docker run --device /dev/ttyACM0 … stride hardware --port /dev/ttyACM0
 # Build from the root of the repository: docker compose -f docker/compose.yaml build robot
 
 FROM ros:jazzy AS base
@@ -23,13 +23,14 @@ COPY src/stride_msgs/package.xml src/stride_msgs/
 COPY src/stride_description/package.xml src/stride_description/
 COPY src/stride_core/package.xml src/stride_core/
 COPY src/stride_control/package.xml src/stride_control/
+COPY src/stride_hardware/package.xml src/stride_hardware/
 COPY src/stride_operator/package.xml src/stride_operator/
 COPY src/stride_bringup/package.xml src/stride_bringup/
 RUN apt-get update \
     && rosdep update --rosdistro "${ROS_DISTRO}" \
     && rosdep install --from-paths src --ignore-src -y --rosdistro "${ROS_DISTRO}" \
         --skip-keys "stride_sim stride_training python3-mujoco-pip python3-onnxruntime-pip \
-            python3-rich-pip python3-trimesh-pip python3-viser-pip" \
+            python3-rich-pip python3-rustypot-pip python3-trimesh-pip python3-viser-pip" \
     && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
@@ -38,6 +39,7 @@ COPY src/stride_msgs src/stride_msgs
 COPY src/stride_description src/stride_description
 COPY src/stride_core src/stride_core
 COPY src/stride_control src/stride_control
+COPY src/stride_hardware src/stride_hardware
 COPY src/stride_operator src/stride_operator
 COPY launch launch
 COPY config config

@@ -24,6 +24,7 @@ COPY src/stride_msgs/package.xml src/stride_msgs/
 COPY src/stride_description/package.xml src/stride_description/
 COPY src/stride_core/package.xml src/stride_core/
 COPY src/stride_control/package.xml src/stride_control/
+COPY src/stride_hardware/package.xml src/stride_hardware/
 COPY src/stride_operator/package.xml src/stride_operator/
 COPY src/stride_sim/package.xml src/stride_sim/
 COPY src/stride_training/package.xml src/stride_training/
@@ -33,8 +34,8 @@ RUN apt-get update \
     && rosdep install --from-paths src --ignore-src -y --rosdistro "${ROS_DISTRO}" \
         --skip-keys "python3-gymnasium-pip python3-imageio-ffmpeg-pip python3-mujoco-pip \
             python3-onnx-pip python3-onnxruntime-pip python3-optuna-pip python3-rich-pip \
-            python3-stable-baselines3-pip python3-tensorboard-pip python3-torch-pip \
-            python3-trimesh-pip python3-viser-pip" \
+            python3-rustypot-pip python3-stable-baselines3-pip python3-tensorboard-pip \
+            python3-torch-pip python3-trimesh-pip python3-viser-pip" \
     && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
@@ -43,6 +44,7 @@ COPY src/stride_msgs src/stride_msgs
 COPY src/stride_description src/stride_description
 COPY src/stride_core src/stride_core
 COPY src/stride_control src/stride_control
+COPY src/stride_hardware src/stride_hardware
 COPY src/stride_operator src/stride_operator
 COPY src/stride_sim src/stride_sim
 COPY src/stride_training src/stride_training

@@ -24,6 +24,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
+            "compose = stride_control.compose:main",
             "gait_node = stride_control.gait_node:main",
             "ik_node = stride_control.ik_node:main",
             "policy_node = stride_control.policy_node:main",

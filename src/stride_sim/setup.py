@@ -25,6 +25,7 @@ setup(
     entry_points={
         "console_scripts": [
             "sim_node = stride_sim.sim_node:main",
+            "twin_node = stride_sim.twin_node:main",
         ]
     },
 )

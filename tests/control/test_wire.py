@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,14 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu, JointState
 from stride_control.cdr import canonical
-from stride_control.messages import Rows, message_class, peek_orientation, peek_stamp, stamp_ns
+from stride_control.messages import (
+    Rows,
+    message_class,
+    peek_imu,
+    peek_orientation,
+    peek_stamp,
+    stamp_ns,
+)
 from stride_control.wire import Reader, Stencil
 from tests.control.surroundings import SPEC
 from tests.graph.harness import Graph
@@ -35,8 +43,10 @@ def targets(frame: str = "", order: Any = LEGS, values: Any = (0.0,) * 12) -> Fo
     return message
 
 
-def reader(**fields: Any) -> Reader:
-    return Reader(FootTargets, Rows("leg", LEGS), "legs", "position", width=3, **fields)
+def reader(*optional: str) -> Callable[[bytes], Any]:
+    """Reads the feet."""
+    made = Reader(FootTargets, Rows("leg", LEGS), "legs", {"position": 3}, optional)
+    return lambda data: made.read(data, "foot_targets")[0]
 
 
 @given(
@@ -63,14 +73,14 @@ def test_a_reader_reads_what_ros_reads_whoever_sends(sent: list[Any]) -> None:
         data = serialize_message(targets(frame, order, values))
         whole = deserialize_message(data, FootTargets)
         expected = rows.read(whole.legs, "", whole.position, 3)
-        np.testing.assert_array_equal(ours.read(data, "foot_targets"), expected)
+        np.testing.assert_array_equal(ours(data), expected)
 
 
 def test_equal_numbers_do_not_hide_another_order() -> None:
     ours = reader()
     for values in (np.zeros(12), np.arange(12.0)):
         data = serialize_message(targets(order=LEGS[::-1], values=values))
-        read = ours.read(data, "foot_targets")
+        read = ours(data)
     np.testing.assert_array_equal(read, np.arange(12.0).reshape(4, 3)[::-1].ravel())
 
 
@@ -80,19 +90,19 @@ def test_a_message_that_does_not_fit_is_refused_each_time_and_the_next_one_read(
     for _ in range(2):
         for bad in (targets(order=["FL"] * 4), targets(values=[0.0] * 11), targets(values=[])):
             with pytest.raises(ValueError, match=r"foot_targets|legs"):
-                ours.read(serialize_message(bad), "foot_targets")
-        np.testing.assert_array_equal(ours.read(good, "foot_targets"), np.arange(12.0))
+                ours(serialize_message(bad))
+        np.testing.assert_array_equal(ours(good), np.arange(12.0))
 
 
 def test_no_values_are_fine_where_they_may_be_missing() -> None:
-    ours = reader(optional=True)
-    assert ours.read(serialize_message(targets(values=[])), "foot_targets").size == 0
-    assert ours.read(serialize_message(targets()), "foot_targets").size == 12
-    assert ours.read(serialize_message(targets(values=[])), "foot_targets").size == 0
+    ours = reader("position")
+    assert ours(serialize_message(targets(values=[]))).size == 0
+    assert ours(serialize_message(targets())).size == 12
+    assert ours(serialize_message(targets(values=[]))).size == 0
 
 
 def test_a_message_of_the_other_byte_order_is_read_whole() -> None:
-    ours = Reader(JointState, Rows("joint", ["a"]), "name", "position")
+    ours = Reader(JointState, Rows("joint", ["a"]), "name", {"position": 1})
     one, nothing = (1).to_bytes(4), bytes(4)
     big = b"".join(
         [
@@ -103,7 +113,7 @@ def test_a_message_of_the_other_byte_order_is_read_whole() -> None:
     )
     assert peek_stamp(big) == 7_000_000_008
     for _ in range(2):
-        np.testing.assert_array_equal(ours.read(big, "joint_states"), [0.25])
+        np.testing.assert_array_equal(ours.read(big, "joint_states"), [[0.25]])
 
 
 def test_a_message_of_numbers_is_a_hole_too() -> None:
@@ -132,3 +142,27 @@ def test_what_is_sent_has_the_very_length_that_ros_sends(graph: Graph) -> None:
     publisher.publish(Stencil(message, "position").fill(0, np.zeros(1)))
     graph.until(lambda: len(heard) == 2)
     assert len(heard[0]) == len(heard[1])
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0, 2])] * 3, st.floats()), min_size=4))
+def test_several_fields_are_read_and_those_that_lack_are_told_apart(sent: list[Any]) -> None:
+    rows, fields = Rows("joint", ["a", "b"]), ("position", "velocity", "effort")
+    ours = Reader(JointState, rows, "name", dict.fromkeys(fields, 1), fields)
+    for *counts, value in [each for item in sent for each in (item, item)]:
+        values = [[value + i, -value][:count] for i, count in enumerate(counts)]
+        message = JointState(name=["a", "b"], **dict(zip(fields, values, strict=True)))
+        data = serialize_message(message)
+        for sender in (data, canonical(data, JointState, message_class)):
+            for read, expected in zip(ours.read(sender, "joint_states"), values, strict=True):
+                np.testing.assert_array_equal(read, expected)
+
+
+def test_the_whole_imu_is_read_at_once() -> None:
+    imu = Imu()
+    imu.header.frame_id, imu.header.stamp.sec = "imu_link", 3
+    imu.orientation.x, imu.angular_velocity.z, imu.linear_acceleration.y = 0.5, 0.25, 9.0
+    read = peek_imu(serialize_message(imu))
+    assert read == ((0.5, 0.0, 0.0, 1.0), (0.0, 0.0, 0.25), (0.0, 9.0, 0.0))
+    for field in ("orientation", "angular_velocity", "linear_acceleration"):
+        getattr(imu, f"{field}_covariance")[0] = -1.0  # REP-145
+    assert peek_imu(serialize_message(imu)) == ((0.0,) * 4, None, None)

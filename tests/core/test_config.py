@@ -254,6 +254,7 @@ def test_defaults_below_a_section_are_those_of_the_sections_default():
         inner: Inner = field(default_factory=lambda: Inner(7.0, 9))
 
     assert [info.default for info in fields_of(Holder)] == [7.0, 9]
+    assert from_mapping(Holder, {"inner": {"count": 8}}, "here") == Holder(Inner(7.0, 8))
 
 
 def test_flatten_and_unflatten_are_inverse():

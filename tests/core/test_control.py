@@ -59,7 +59,17 @@ def by_hand(
         LAW.safety_config,
         safety.JointLimits(SPEC.joint_lower, SPEC.joint_upper),
         state.safety,
-        safety.SafetyInputs(target, now.time, now.position, now.up, now.time, estop, reset),
+        safety.SafetyInputs(
+            target,
+            now.time,
+            now.position,
+            now.up,
+            now.time,
+            estop,
+            reset,
+            velocity=now.velocity,
+            gyro=now.gyro,
+        ),
         now.time,
     )
     return ControlState(gait, guard), Control(nominal, feet, target, decision)
@@ -223,7 +233,7 @@ SAFETY_AT = ("/**/safety", "ros__parameters", "safety")
         ((*IK_AT, "residual_limit", float("nan")), "residual_limit"),
         ((*IK_AT, "residual_limit", -0.01), "residual_limit"),
         ((*IK_AT, "residual_limit", [0.01]), "residual_limit"),
-        ((*SAFETY_AT, "max_tilt", "steep"), "max_tilt"),
+        ((*SAFETY_AT, "checks", "tilt", "limit", "steep"), "tilt: limit"),
         ((*SAFETY_AT, "max_joint_speed", 0.0), "max_joint_speed"),
         ((*SAFETY_AT, "max_joint_speed", ABSENT), "max_joint_speed"),
         ((*SAFETY_AT, "max_speed", 1.0), "max_speed"),

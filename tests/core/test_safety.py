@@ -25,10 +25,13 @@ from tests.core.watchdog import (
     HOME,
     NOW,
     PER_TICK,
+    STANDING_TICK,
     UPRIGHT,
     decide,
+    healthy,
     powered_up,
     standing_by,
+    standing_up,
     tilted,
 )
 
@@ -62,9 +65,10 @@ def assert_motors_off(decision: Decision) -> None:
 def test_nothing_has_come_yet():
     state, decision = decide(
         initial((), 3), target=UNKNOWN, target_time=NEVER, position=UNKNOWN, up=UNKNOWN,
-        state_time=NEVER,
+        state_time=NEVER, imu_time=NEVER, motors=healthy(NEVER),
     )  # fmt: skip
-    assert verdict(state, decision) == (Mode.BOOT, Action.DAMP, Reason.STATE_STALE)
+    missing = Reason.STATE_STALE | Reason.IMU_STALE | Reason.MOTORS_STALE
+    assert verdict(state, decision) == (Mode.BOOT, Action.DAMP, missing)
     assert_motors_off(decision)
 
 
@@ -74,11 +78,36 @@ def test_a_state_without_a_target_is_standby():
     assert_motors_off(decision)
 
 
-def test_state_and_target_power_the_motors():
+def test_state_and_target_power_the_motors_and_the_robot_stands_up():
     state, decision = decide(standing_by())
-    assert verdict(state, decision) == (Mode.ACTIVE, Action.PASS, Reason(0))
+    assert verdict(state, decision) == (Mode.STANDING, Action.PASS, Reason(0))
     assert decision.powered
     np.testing.assert_array_equal(decision.command, HOME)
+    state, decision = decide(state, NOW + DT)
+    assert verdict(state, decision) == (Mode.ACTIVE, Action.PASS, Reason(0))
+
+
+def test_it_stands_up_slowly_from_where_it_lies():
+    low = near_home(0.0, 0.0, -1.0)
+    state, _ = decide(standing_by(), position=low)
+    position, ticks = low, 0
+    while state.mode == Mode.STANDING:
+        ticks += 1
+        state, decision = decide(state, NOW + ticks * DT, position=position)
+        before, position = position, decision.command  # servos that follow at once
+        assert (np.abs(position - before) <= STANDING_TICK + 1e-12).all() or state.mode != 2
+    # 1 rad at 2 rad/s to within the tolerance of 0.25: the tick after 24 of 1/64 s
+    assert (ticks, Mode(int(state.mode))) == (25, Mode.ACTIVE)
+
+
+def test_a_robot_that_cannot_stand_up_is_damped_in_the_end():
+    state, _ = decide(standing_by(), position=near_home(0.0, 0.0, -1.0))
+    now = NOW
+    while state.mode == Mode.STANDING:
+        now += 1.0 / 16.0
+        state, decision = decide(state, now, position=near_home(0.0, 0.0, -1.0))
+    assert verdict(state, decision) == (Mode.DAMPING, Action.DAMP, Reason.STANDING_TIMEOUT)
+    assert now == NOW + 8.0 + 1.0 / 16.0
 
 
 @pytest.mark.parametrize("wrong", [
@@ -114,10 +143,9 @@ def test_before_the_motors_are_on_limits_are_no_reason():
 
 def test_the_first_command_is_where_the_joints_are_now():
     position = np.array([0.9, -0.4, 0.1])  # and not at HOME, where they were a tick ago
-    _, decision = decide(standing_by(), position=position, target=HOME)
+    state, decision = decide(standing_by(), position=position, target=HOME)
     np.testing.assert_array_equal(decision.command, position)
-    assert decision.action == Action.LIMIT
-    assert decision.reasons == Reason.SPEED_LIMIT
+    assert verdict(state, decision) == (Mode.STANDING, Action.PASS, Reason(0))  # that is its way
 
 
 def test_joints_beyond_their_limits_are_led_to_the_limit_at_once():
@@ -128,6 +156,14 @@ def test_joints_beyond_their_limits_are_led_to_the_limit_at_once():
 def test_standby_is_kept_when_the_state_is_lost_before_the_motors_were_on():
     state, decision = decide(standing_by(), target=UNKNOWN, state_time=NEVER)
     assert verdict(state, decision) == (Mode.STANDBY, Action.DAMP, Reason.STATE_STALE)
+
+
+@pytest.mark.parametrize("change", [{"reset": True}, {}])
+def test_a_robot_that_stands_up_is_watched_as_one_that_walks(change):
+    for reason, wrong in FAULTS.items():
+        state, decision = decide(standing_up(), **{**change, **wrong})
+        assert state.mode in (Mode.DAMPING, Mode.ESTOP), reason
+        assert_motors_off(decision)
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -159,8 +195,10 @@ def test_a_leap_arrives_after_as_many_ticks_as_its_speed_needs():
 
 
 def test_beyond_the_joints_limit_is_clipped_to_it():
-    state, decision = decide(standing_by(), position=[0.95, -0.5, 2.0], target=[0.95, -0.5, 2.0])
-    state, decision = decide(state, NOW + DT, target=[1.05, -0.75, 2.05])
+    edge: dict[str, Any] = {"position": [0.95, -0.5, 2.0], "target": [0.95, -0.5, 2.0]}
+    state, _ = decide(standing_by(), **edge)
+    state, _ = decide(state, NOW + DT, **edge)
+    state, decision = decide(state, NOW + 2 * DT, target=[1.05, -0.75, 2.05])
     np.testing.assert_array_equal(decision.command, [1.0, -0.5, 2.0])
     assert decision.action == Action.LIMIT
     assert decision.reasons == Reason.POSITION_LIMIT
@@ -250,13 +288,14 @@ def test_a_fault_latches_until_a_reset_and_then_power_returns(reason):
     for tick in range(1, 4):
         stopped, decision = decide(stopped, NOW + tick * DT)
         assert_motors_off(decision)
-        assert Reason(int(decision.reasons)) == reason
+        assert Reason(int(stopped.latched)) == reason
+        assert reason in Reason(int(decision.reasons))
     state, decision = decide(stopped, NOW + 4 * DT, reset=True)
     assert verdict(state, decision) == (Mode.STANDBY, Action.DAMP, Reason(0))
     assert_motors_off(decision)
     position = HOME + 0.2  # the joints have moved: the command starts there
     state, decision = decide(state, NOW + 5 * DT, position=position)
-    assert verdict(state, decision)[0] == Mode.ACTIVE
+    assert verdict(state, decision)[0] == Mode.STANDING
     np.testing.assert_array_equal(decision.command, position)
 
 

@@ -6,6 +6,7 @@ fault reaches.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
@@ -28,6 +29,8 @@ FAST = ("--headless", "--realtime-factor", "max", "--json")
 LEVEL = re.compile(r"\[(WARN|ERROR|FATAL)\] \[[\d.]+\] \[([\w.]+)\]: (.*)")
 _DOMAINS = range(60, 102)  # beyond 101 the ports of DDS meet those of outgoing connections
 _TAG = "STRIDE_TEST_TAG"
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 def wait_until(condition: Callable[[], Any], step: Callable[[], None] | None = None) -> Any:
@@ -65,6 +68,11 @@ def _unheard(domain: int) -> bool:
     return True
 
 
+def _end_with_the_tests() -> None:
+    """For a child: SIGTERM when the tests were killed and could not end it themselves (Linux)."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Started:
     """A process with its output in files, and everything that it started in its turn."""
 
@@ -76,6 +84,7 @@ class Started:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder,
                 env={**os.environ, **env, _TAG: self._tag}, start_new_session=True,
+                preexec_fn=_end_with_the_tests,
             )  # fmt: skip
 
     @property

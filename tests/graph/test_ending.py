@@ -33,7 +33,7 @@ def left(run: Started) -> dict[int, str]:
 
 
 def test_a_robot_that_lies_down_is_a_fall_and_status_3(processes: Processes) -> None:
-    timid = config_text().replace("max_tilt: 1.0472", "max_tilt: 0.1")
+    timid = config_text().replace("tilt: {limit: 1.0472", "tilt: {limit: 0.1")
     (processes.folder / "timid.yaml").write_text(timid)  # rough ground makes it drop its motors
     run = processes.sim(
         *FAST,

@@ -16,7 +16,7 @@ from tests.control.surroundings import SPEC, TYPES, Surroundings, joints, tick_o
 from tests.graph.harness import Graph, Processes, Started, wait_until
 from tests.graph.watching import Watcher
 
-from stride_msgs.msg import FootTargets, Residual
+from stride_msgs.msg import FootTargets, Residual, SafetyStatus
 from stride_operator import bag
 
 OPTIONS = Options(record="bag", realtime_factor=0.0, policy="untrained")
@@ -36,6 +36,8 @@ def made(topic: str) -> Any:
         return feet
     if topic == "residual":
         return Residual(legs=list(SPEC.legs), offset=[0.0] * 12)
+    if topic == "safety_status":
+        return SafetyStatus(state=SafetyStatus.ACTIVE)
     state = joints()
     state.velocity = [0.0] * len(SPEC.joints)
     return state

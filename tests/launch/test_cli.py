@@ -67,7 +67,7 @@ def test_without_it_the_same_options_run_here(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["simulation"], "'simulation': expected one of sim"),
+        (["simulation"], "'simulation': expected one of hardware, sim"),
         (["sim", "terian:=rough"], "terian: no such argument; did you mean terrain?"),
         (["sim", "terrain"], "'terrain': expected name:=value"),
         (["sim", "difficulty:=7"], "difficulty: '7': expected a finite number from 0 to 1"),

@@ -29,6 +29,8 @@ KEYS = {
     "stable_baselines3": "python3-stable-baselines3-pip",
     "tensorboard": "python3-tensorboard-pip",
     "torch": "python3-torch-pip",
+    "rustypot": "python3-rustypot-pip",
+    "serial": "python3-serial",
     "trimesh": "python3-trimesh-pip",
     "viser": "python3-viser-pip",
     "yaml": "python3-yaml",

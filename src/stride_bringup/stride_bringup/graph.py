@@ -31,6 +31,8 @@ class NodeSpec:
         alone: never composed: it must not share the control loop's process.
         expendable: in a process of its own: the robot walks on when it ends, and it is started
             again.
+        members: nodes that share this one's process, which then is ``compose``.
+        remap: ``from:=to`` for this node alone.
     """
 
     name: str
@@ -44,6 +46,8 @@ class NodeSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
     expendable: bool = False
+    members: tuple[NodeSpec, ...] = ()
+    remap: tuple[str, ...] = ()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -72,7 +76,7 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
     }
     gait = NodeSpec(
         *("gait", "stride_control", "gait_node", "stride_control.gait_node:GaitNode"),
-        hears=("joint_states", "imu", "cmd_vel", "residual"),
+        hears=("joint_states", "imu", "cmd_vel", "residual", "safety_status"),
         tells=("foot_targets",),
         parameters=robot | _told(options, asked) | _rates(options),
     )
@@ -85,9 +89,9 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
     )
     safety = NodeSpec(
         *("safety", "stride_control", "safety_node", "stride_control.safety_node:SafetyNode"),
-        hears=("joint_states", "imu", "joint_targets"),
+        hears=("joint_states", "imu", "joint_targets", "cmd_vel", "estop"),
         tells=("joint_commands", "safety_status"),
-        parameters=robot | {"watch_plant": watch_plant},
+        parameters=robot | {"watch_plant": watch_plant, "stamped_cmd_vel": options.stamped},
     )
     scene = ("joint_states", "imu", "foot_targets")
     hearers = _hearers("residual", [gait, ik, safety, *guests(options)])
@@ -227,6 +231,11 @@ def ros_arguments(node: NodeSpec, options: Options) -> list[str]:
         arguments += ["--params-file", str(path)]
     for name, value in node.parameters.items():
         arguments += ["-p", f"{name}:={json.dumps(value)}"]
+    for member in node.members:
+        for name, value in member.parameters.items():
+            arguments += ["-p", f"{member.name}:{name}:={json.dumps(value)}"]
+    for rule in node.remap:
+        arguments += ["-r", rule]
     for rule in options.remap:
         if rule.partition(":=")[0] in node.topics:
             arguments += ["-r", rule]

@@ -110,15 +110,16 @@ def run_arguments() -> tuple[Argument, ...]:
     """Those that fill ``Options``; their defaults are its defaults."""
     own = {argument.name for argument in _RUN}
     shared = [
-        _from_option(option)
+        from_option(option, _DEFAULTS)
         for option in parser().options
         if option.dest not in own and option.dest not in _ONLY_IN_A_TERMINAL
     ]
     return (*shared, *_RUN)
 
 
-def _from_option(option: Action) -> Argument:
-    default = _DEFAULTS[option.dest]
+def from_option(option: Action, defaults: Mapping[str, Any]) -> Argument:
+    """The launch argument of a command line's option."""
+    default = defaults[option.dest]
     parse: Callable[[str], Any] = option.type if callable(option.type) else str
     if isinstance(default, bool):
         parse = _boolean
@@ -230,14 +231,16 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def split(words: Sequence[str]) -> dict[str, str]:
+def split(
+    words: Sequence[str], known_arguments: Sequence[Argument] | None = None
+) -> dict[str, str]:
     """``name:=value`` words as a mapping; the last one of a name counts.
 
     Raises:
         ValueError: a word of another form, or a name that is no launch argument; one line.
     """
     given = {}
-    known = [argument.name for argument in arguments()]
+    known = [argument.name for argument in known_arguments or arguments()]
     for word in words:
         name, arrow, value = word.partition(":=")
         if not arrow:

@@ -121,6 +121,13 @@ class Options:
         return float(said) if isinstance(said, int | float) else None
 
     @property
+    def stamped(self) -> bool:
+        """Whether cmd_vel is a TwistStamped: for all who hear it, wherever it is said."""
+        if self.told("stamped_cmd_vel"):
+            return self.stamped_cmd_vel
+        return bool(parameters_of(self.params_files(), "gait").get("stamped_cmd_vel", False))
+
+    @property
     def servo_name(self) -> str:
         """The servo that the run has."""
         return load_robot(self.robot, self.servo or None).servo.name
@@ -152,7 +159,7 @@ class Options:
             return str(Path(self.policy).resolve()) if known else self.policy
         named = parameters_of(self.params_files(), "policy").get("policy")
         if not isinstance(named, str):
-            raise ValueError(f"policy: {DEFAULT}: {self.params_files()[0]} names none")
+            raise ValueError(f"policy: {DEFAULT}: {self._robots_file()} names none")
         return named
 
     def params_files(self) -> list[Path]:
@@ -161,12 +168,14 @@ class Options:
         Raises:
             ValueError: the former is not there.
         """
-        robot = load_robot(self.robot, self.servo or None)
-        path = Path(self.config) if self.config else config_file(robot.name)
+        robot, path = load_robot(self.robot, self.servo or None), self._robots_file()
         if not path.is_file():
             raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
         measured = calibration_file(robot)
         return [path, measured] if measured.is_file() else [path]
+
+    def _robots_file(self) -> Path:
+        return Path(self.config) if self.config else config_file(load_robot(self.robot).name)
 
 
 def config_file(robot: str) -> Path:

@@ -36,7 +36,8 @@ class Children:
 
     def start(self, spec: NodeSpec, options: Options) -> None:
         """Start a node's executable with the arguments of the list."""
-        command = [*executable(spec), *ros_arguments(spec, options)]
+        paths = [member.path for member in spec.members]
+        command = [*executable(spec), *paths, *ros_arguments(spec, options)]
         self._started[spec.name] = monotonic()
         self._running[spec.name] = subprocess.Popen(
             command, preexec_fn=_die_with_parent(os.getpid()), stdin=subprocess.DEVNULL
@@ -49,6 +50,10 @@ class Children:
     def pid(self, name: str) -> int:
         """Process id of a node."""
         return self._running[name].pid
+
+    def pids(self) -> list[int]:
+        """Process ids of all that were started and have not been seen to end."""
+        return [process.pid for process in self._running.values()]
 
     def _ended(self) -> dict[str, int]:
         """Exit status of those that have ended, told once."""

@@ -97,15 +97,16 @@ def _in_processes(options: Options) -> Result:
                     return Result(None)
                 if not spec.alone and status == USAGE_ERROR:
                     return Result(None, refused=True)
-                print(f"stride: {name} ended ({_how(status)})", file=sys.stderr)
+                print(f"stride: {name} ended ({how(status)})", file=sys.stderr)
                 if spec.expendable and children.may_start_again(name):
                     print(f"stride: {name} is started again", file=sys.stderr)
                     children.start(spec, options)
                 # without a node of the loop there is no walk to go on with
                 elif not (spec.alone or spec.expendable):
-                    return Result(None, failure=f"{name} ended ({_how(status)})")
+                    return Result(None, failure=f"{name} ended ({how(status)})")
     return Result(None)
 
 
-def _how(status: int) -> str:
+def how(status: int) -> str:
+    """An exit status in words."""
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

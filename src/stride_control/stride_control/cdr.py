@@ -172,9 +172,22 @@ def canonical(data: bytes, cls: Any, message_class: Callable[[str], Any]) -> byt
     Raises:
         ValueError: a type that cannot be walked.
     """
+    return padding_filter(cls, message_class)(data[: _walk(data, cls, message_class).offset])
+
+
+def gaps(data: bytes, cls: Any, message_class: Callable[[str], Any]) -> list[slice]:
+    """Where a message, little-endian, has no meaning.
+
+    Raises:
+        ValueError: a type that cannot be walked.
+    """
+    return [slice(*gap) for gap in _walk(data, cls, message_class).gaps]
+
+
+def _walk(data: bytes, cls: Any, message_class: Callable[[str], Any]) -> Cursor:
     cursor = Cursor(data)
     message_step(cls.get_fields_and_field_types(), _fields_of(message_class))(cursor)
-    return padding_filter(cls, message_class)(data[: cursor.offset])
+    return cursor
 
 
 def padding_filter(cls: Any, message_class: Callable[[str], Any]) -> Callable[[bytes], bytes]:

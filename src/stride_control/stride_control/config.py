@@ -19,6 +19,9 @@ class RobotChoice:
 
     robot: str = param("fivebar", doc="name under stride_description, or a path to a robot.yaml")
     servo: str = param("", doc="a servo named in the robot's YAML; empty for its default")
+    realtime_priority: int = param(
+        0, doc="SCHED_FIFO for the node's process, and locked memory; 0: as usual", min=0, max=99
+    )
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,18 @@ class SafetyNodeConfig(RobotChoice):
         doc="damp when the plant falls silent, by the wall's clock; off in simulation, where a"
         " pause is no fault",
     )
+    expect_motors: bool = param(
+        False, doc="the motors have temperature, voltage and error bits: motor_states must come"
+    )
+    expected_nodes: tuple[str, ...] = param(
+        (), doc="nodes of this namespace whose diagnostics must come"
+    )
+    boot_patience: float = param(
+        10.0,
+        doc="a robot that is not fit to start for so long after its first state ends the run, where"
+        " the plant is watched; 0: wait for ever",
+        unit="s",
+        min=0.0,
+        max=600.0,
+    )
+    stamped_cmd_vel: bool = param(False, doc="cmd_vel is a TwistStamped, as Nav2 sends")

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from stride_control import mistakes
+from stride_control.realtime import claim
 from stride_control.remapping import unused_remappings
 
 _WAKE_S = 0.2
@@ -49,6 +50,7 @@ def spin(nodes: Sequence[Node], stop: StopFlag | None = None) -> None:
     # its full passes would cost a tick 10 ms now and then.
     gc.collect()
     gc.freeze()
+    _hurry(nodes)
     finishing = [node for node in nodes if hasattr(node, "done")]
     flag = stop or StopFlag()
     try:
@@ -58,6 +60,14 @@ def spin(nodes: Sequence[Node], stop: StopFlag | None = None) -> None:
         pass
     finally:
         executor.shutdown()
+
+
+def _hurry(nodes: Sequence[Node]) -> None:
+    """Real-time priority, if a node asks for it; not before all are made, which takes a while."""
+    asked = [getattr(getattr(node, "config", None), "realtime_priority", 0) for node in nodes]
+    refused = claim(max(asked, default=0))
+    if refused:
+        nodes[0].get_logger().warning(refused)
 
 
 def run(make_nodes: Callable[[], Sequence[Node]]) -> int:

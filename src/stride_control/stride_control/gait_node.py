@@ -27,8 +27,9 @@ from stride_control.messages import (
     stamp_ns,
 )
 from stride_control.node import TICK_QOS, StrideNode
+from stride_control.obedience import Obedience
 from stride_control.wire import Stencil
-from stride_msgs.msg import FootTargets, Residual
+from stride_msgs.msg import FootTargets, Residual, SafetyStatus
 
 _FASTEST = 1e3
 """A command beyond this is that much, so that the arithmetic stays finite; the gait limits it."""
@@ -81,6 +82,10 @@ class GaitNode(StrideNode[GaitNodeConfig]):
             self.create_subscription(TwistStamped, "cmd_vel", lambda m: self._on_twist(m.twist), 10)
         else:
             self.create_subscription(Twist, "cmd_vel", self._on_twist, 10)
+        self._obedience = Obedience()
+        self.create_subscription(
+            SafetyStatus, "safety_status", self._obedience.hear, TICK_QOS, raw=True
+        )
         self.create_service(Trigger, "~/stand_up", self._on_stand_up)
         self.create_service(Trigger, "~/sit_down", self._on_sit_down)
 
@@ -160,11 +165,13 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         dt = 0.0 if self._last_ns is None else (now - self._last_ns) / NANOSECONDS
         self._last_ns = now
         self._expire_command(now)
+        command = self._command if self._obedience.may_walk(now) else np.zeros(3)
+        upright = self._upright and self._obedience.may_stand(now)
         inputs = self._inputs._replace(
-            command=self._command, upright=np.array(self._upright), rates=rates, yaw=self._yaw(now)
+            command=command, upright=np.array(upright), rates=rates, yaw=self._yaw(now)
         )
         self._state, out = self._gait.step(self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S))
-        mode = "walk" if self._state.walking else "stand" if self._upright else "sit"
+        mode = "walk" if self._state.walking else "stand" if upright else "sit"
         message = self._message(PATTERNS[self._state.pattern], mode)
         values = (out.feet, out.phase, out.swing, out.command, out.asked, out.shape)
         self._feet.publish(message.fill(now, *values))

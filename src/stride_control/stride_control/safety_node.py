@@ -6,22 +6,28 @@ when a target completes a tick, and by its own timer when nothing comes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
-from stride_core.arrays import FloatArray
-from stride_core.attitude import ImuMount
+from stride_core.arrays import scalar
 
 from stride_control.config import SafetyNodeConfig
 from stride_control.executor import run
-from stride_control.messages import NANOSECONDS, Rows, doubles, stamp_ns, to_stamp
+from stride_control.messages import NANOSECONDS, doubles, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
+from stride_control.vigilance import Vigilance
 from stride_core import safety
-from stride_msgs.msg import SafetyStatus
+from stride_msgs.msg import MotorStates, SafetyStatus
 
-_WORTH_A_LINE = (safety.Reason.POSITION_LIMIT, safety.Reason.TARGET_NOT_FINITE)
+_SAID_ONCE = ("SPEED_LIMIT",)
+"""What limits every brisk step is no news."""
 
 
 class SafetyNode(StrideNode[SafetyNodeConfig]):
@@ -29,85 +35,106 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("safety", SafetyNodeConfig, **kwargs)
-        joints = len(self.robot.joints)
-        self._limits = safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper)
+        joints, config = len(self.robot.joints), self.config
+        stall = self.robot.servo.stall_torque
+        self._limits = safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper, stall)
         self._state = safety.initial((), joints)
-        self._rows = {
-            topic: Rows("joint", self.robot.joints) for topic in ("joint_states", "joint_targets")
-        }
-        self._mount = ImuMount(self.robot.imu.rpy)
-        never, unknown = -np.inf, np.full(joints, np.nan)
-        self._target, self._target_s = unknown, never
-        self._position, self._position_s = unknown, never
+        here = self.get_namespace().rstrip("/")
+        nodes = [f"{here}/{name}" for name in config.expected_nodes]
+        self._heard = Vigilance(self.robot, config.expect_motors, nodes)
         self._first_s: float | None = None
-        self._up, self._imu_s = np.full(3, np.nan), never
         self._waiting_ns: int | None = None
         self._decided_s = -np.inf
         self._state_ns = 0
-        self._estop = self._reset = False
         self._reported = (-1, -1)
+        self._explained: list[safety.Explanation] = []
 
         self._command = JointState(name=list(self.robot.joints))
         self._status = SafetyStatus()
         latched = QoSProfile(depth=TICK_QOS.depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._commands = self.create_publisher(JointState, "joint_commands", TICK_QOS)
         self._statuses = self.create_publisher(SafetyStatus, "safety_status", latched)
-        self.create_subscription(JointState, "joint_states", self._on_state, TICK_QOS)
-        self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS)
-        self.create_subscription(JointState, "joint_targets", self.timed(self._on_target), TICK_QOS)
-        self.create_service(Trigger, "~/estop", self._on_estop)
-        reset = self.create_service(Trigger, "~/reset", self._on_reset)
-        self._reset_name = reset.service_name
+        self._listen()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heard_ns = self._steady.now().nanoseconds
-        if self.config.watch_plant:
-            period = 0.5 * self.config.safety.state_timeout
+        if config.watch_plant:
+            period = 0.5 * config.safety.checks.state_stale.limit
             self.create_timer(period, self._on_timer, clock=self._steady)
 
-    def apply(self, config: SafetyNodeConfig) -> None:
-        """Everything is read from ``self.config`` where it is used."""
+    def _listen(self) -> None:
+        config, heard = self.config, self._heard
+        topics: tuple[tuple[type, str, Callable[[bytes], None]], ...] = (
+            (JointState, "joint_states", self._on_state),
+            (Imu, "imu", heard.imu),
+            (JointState, "joint_targets", self.timed(self._on_target)),
+        )
+        for kind, topic, callback in topics:
+            self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
+        if config.stamped_cmd_vel:
+            self.create_subscription(TwistStamped, "cmd_vel", lambda m: self._on_twist(m.twist), 10)
+        else:
+            self.create_subscription(Twist, "cmd_vel", self._on_twist, 10)
+        if config.expect_motors:
+            self.create_subscription(MotorStates, "motor_states", heard.motors, TICK_QOS)
+        if config.expected_nodes:
+            self.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 50)
+        self.create_subscription(Bool, "estop", self._on_estop_topic, 10)
+        self.create_service(Trigger, "~/estop", self._on_estop)
+        self._reset_name = self.create_service(Trigger, "~/reset", self._on_reset).service_name
 
-    def _on_state(self, message: JointState) -> None:
-        position = self._read("joint_states", message)
-        if position is None:
+    def apply(self, config: SafetyNodeConfig) -> None:
+        """Take the servo's own speed for a limit where it is lower."""
+        self._thresholds = config.safety.for_servo(self.robot.servo)
+
+    # --- what comes in --------------------------------------------------------------------------
+
+    def _on_state(self, data: bytes) -> None:
+        try:
+            self._state_ns = self._heard.state(data)
+        except ValueError as error:
+            self.warn_once("joint_states", f"{error}: message ignored")
             return
-        self._state_ns = stamp_ns(message.header.stamp)
-        self._position, self._position_s = position, self._state_ns / NANOSECONDS
         self._heard_ns = self._steady.now().nanoseconds
+        state_s = self._heard.state_s
         if self._first_s is None:
-            self._first_s = self._position_s
+            self._first_s = state_s
         # The first target is due a timeout after the first state: a decision before it would be
         # this tick's answer, and the plant would go on without the target.
-        fed_s = max(self._target_s, self._first_s)
+        fed_s = max(self._heard.target_s, self._first_s)
         # by either sign: a target stamped in the future must not silence the watchdog
-        overdue = abs(self._position_s - fed_s) > self.config.safety.target_timeout
+        overdue = abs(state_s - fed_s) > self._thresholds.checks.target_stale.limit
         if self._waiting_ns == self._state_ns or overdue:
-            self._decide(self._position_s)
+            self._decide(state_s)
 
-    def _on_imu(self, message: Imu) -> None:
-        q = message.orientation
-        # REP-145: a covariance of -1 says that this IMU gives no orientation
-        known = message.orientation_covariance[0] >= 0.0
-        self._up = self._mount.up((q.x, q.y, q.z, q.w) if known else (0.0, 0.0, 0.0, 0.0))
-        self._imu_s = stamp_ns(message.header.stamp) / NANOSECONDS
-
-    def _on_target(self, message: JointState) -> None:
-        target = self._read("joint_targets", message)
-        if target is None:
+    def _on_target(self, data: bytes) -> None:
+        try:
+            answers = self._heard.target(data, self._state_ns)
+        except ValueError as error:
+            self.warn_once("joint_targets", f"{error}: message ignored")
             return
-        stamp = stamp_ns(message.header.stamp)
-        if stamp < self._state_ns and stamp / NANOSECONDS <= self._target_s:
+        if not answers:
             return  # the plant repeated a tick that is over: this is no answer to the present one
-        self._target, self._target_s = target, stamp / NANOSECONDS
-        self._waiting_ns = stamp
+        stamp = self._waiting_ns = peek_stamp(data)
         # In processes of their own a target may overtake the state that it answers: wait for it.
         if stamp <= self._state_ns:
             self._decide(self._state_ns / NANOSECONDS)
 
+    def _on_twist(self, twist: Twist) -> None:
+        moves = bool(twist.linear.x or twist.linear.y or twist.angular.z)
+        self._heard.command(moves, self._now())
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self._heard.life(status.name)
+
+    def _on_estop_topic(self, message: Bool) -> None:
+        if message.data:
+            self._stop()
+
     def _on_timer(self) -> None:
         """The plant itself is silent: by the wall's clock, since its own stands still."""
         now = self._now()
-        if now - self._state_ns / NANOSECONDS > self.config.safety.state_timeout:
+        if now - self._state_ns / NANOSECONDS > self._thresholds.checks.state_stale.limit:
             self._decide(now)
 
     def _now(self) -> float:
@@ -115,81 +142,108 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         silence = self._steady.now().nanoseconds - self._heard_ns if self.config.watch_plant else 0
         return (self._state_ns + silence) / NANOSECONDS
 
+    # --- the decision ---------------------------------------------------------------------------
+
     def _decide(self, now: float) -> None:
         self._waiting_ns = None
-        if now == self._decided_s and not (self._estop or self._reset):
+        if now == self._decided_s and not (self._heard.estop or self._heard.reset):
             self._commands.publish(self._command)  # the plant repeats a tick: so does the answer
             return
         self._decided_s = now
-        inputs = safety.SafetyInputs(
-            target=self._target,
-            target_time=np.array(self._target_s),
-            position=self._position,
-            up=self._up,
-            state_time=np.array(min(self._position_s, self._imu_s)),
-            estop=np.array(self._estop),
-            reset=np.array(self._reset),
-        )
         self._state, decision = safety.step(
-            self.config.safety, self._limits, self._state, inputs, np.array(now)
+            self._thresholds, self._limits, self._state, self._heard.inputs(), scalar(now)
         )
-        self._estop = self._reset = False
         self._publish(decision)
         self._report(decision)
+        self._wait_to_start(now)
+
+    def _wait_to_start(self, now: float) -> None:
+        """Give up on a robot that is not fit to start.
+
+        Raises:
+            ValueError: it was not for too long; one line that says why.
+        """
+        if not self.config.watch_plant or self._state.mode != safety.Mode.BOOT:
+            return
+        first = now if self._first_s is None else self._first_s
+        if 0.0 < self.config.boot_patience < now - first:
+            why = ", ".join(map(_words, self._explained))
+            raise ValueError(
+                f"the robot is not fit to start: {why}: expected it upright and at rest, its IMU"
+                " and its motors answering"
+            )
 
     def _publish(self, decision: safety.Decision) -> None:
-        self._command.header.stamp = self._status.header.stamp = to_stamp(self._state_ns)
-        self._command.position = doubles(decision.command) if decision.powered else []
-        self._commands.publish(self._command)
-        self._status.state = int(self._state.mode)
-        self._status.action = int(decision.action)
-        reported = (self._status.state, int(decision.reasons))
-        if reported != self._reported:
+        command, status = self._command, self._status
+        command.header.stamp = status.header.stamp = to_stamp(self._state_ns)
+        command.position = doubles(decision.command) if decision.powered else []
+        derated = decision.powered and decision.torque < 1.0
+        command.effort = (
+            doubles(np.full(len(command.name), decision.torque * self._limits.torque))
+            if derated
+            else []
+        )
+        self._commands.publish(command)
+        status.state, status.action = int(self._state.mode), int(decision.action)
+        reasons = int(decision.reasons)
+        if (status.state, reasons) != self._reported:
             self._describe(decision)
-        self._statuses.publish(self._status)
+        self._statuses.publish(status)
 
     def _describe(self, decision: safety.Decision) -> None:
-        explained = safety.explain(self.config.safety, decision)
+        explained = self._explained = safety.explain(self._thresholds, decision)
         self._status.reasons = [item.reason for item in explained]
         self._status.values = [item.value for item in explained]
         self._status.limits = [item.limit for item in explained]
 
     def _report(self, decision: safety.Decision) -> None:
-        """To the log: each change of mode, and once what was done to a target."""
-        for reason in _WORTH_A_LINE:
-            if decision.reasons & reason:
-                done = safety.Action(int(decision.action)).name
-                self.warn_once(str(reason.name), f"joint_targets: {reason.name}: {done}")
+        """To the log: each change of mode, and each reason once, with value and limit."""
         reported = (int(self._state.mode), int(decision.reasons))
         if reported == self._reported:
             return
         before, self._reported = self._reported, reported
         mode = safety.Mode(reported[0])
-        if mode >= safety.Mode.DAMPING and before[0] != reported[0]:
-            why = ", ".join(self._status.reasons)
-            self.get_logger().error(f"{mode.name}: motors off: {why}")
-        elif before[0] != reported[0]:
-            self.get_logger().info(mode.name)
+        if before[0] != reported[0]:
+            if mode >= safety.Mode.DAMPING:
+                why = ", ".join(map(_words, self._explained))
+                self.get_logger().error(f"{mode.name}: motors off: {why}")
+            else:
+                self.get_logger().info(mode.name)
+        elif decision.powered:
+            done = safety.Action(int(decision.action)).name
+            for item in self._explained:
+                if item.reason not in _SAID_ONCE:
+                    self.warn_once(item.reason, f"{_words(item)}: {done}")
 
-    def _read(self, topic: str, message: JointState) -> FloatArray | None:
-        try:
-            return self._rows[topic].read(message.name, f"{topic}.position", message.position)
-        except ValueError as error:
-            self.warn_once(topic, f"{error}: message ignored")
-            return None
+    def diagnose(self) -> dict[str, str]:
+        """State, and the reasons of now with value and limit."""
+        mode = safety.Mode(int(self._state.mode)).name
+        figures = {"state": mode, "lost_nodes": " ".join(self._heard.lost)}
+        return figures | {item.reason: _words(item) for item in self._explained}
+
+    # --- what is asked for ----------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        self._heard.estop = True
+        self._decide(self._now())
 
     def _on_estop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._estop = True
-        self._decide(self._now())
+        self._stop()
         response.success, response.message = True, f"motors off until {self._reset_name}"
         return response
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._reset = True
+        self._heard.reset = True
         self._decide(self._now())
         response.success = bool(self._state.mode <= safety.Mode.ACTIVE)
         response.message = safety.Mode(int(self._state.mode)).name
         return response
+
+
+def _words(item: safety.Explanation) -> str:
+    if item.reason == safety.Reason.EMERGENCY_STOP.name:
+        return item.reason
+    return f"{item.reason} ({item.value:.3g}, limit {item.limit:.3g})"
 
 
 def main() -> int:

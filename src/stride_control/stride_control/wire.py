@@ -9,6 +9,7 @@ those bytes. Whatever is not as it was is read whole, by ROS.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Container, Mapping, Sequence
 from copy import deepcopy
 from struct import pack_into
 from typing import Any, Generic, TypeVar
@@ -18,13 +19,12 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from stride_core.arrays import FloatArray
 
-from stride_control.cdr import canonical
+from stride_control.cdr import canonical, gaps
 from stride_control.messages import NANOSECONDS, Rows, message_class
 
 Message = TypeVar("Message")
 
-_STAMP = 4
-_BEHIND_STAMP = 12
+_STAMP = slice(4, 12)
 _LITTLE_ENDIAN = 1
 _OTHER = np.frombuffer(b"\x11" * 8)[0]
 """A number all of whose bytes differ from those of 0.0."""
@@ -50,55 +50,75 @@ class Stencil(Generic[Message]):
             values: of each field, float64 or bool, as many as there are places.
         """
         data = self._bytes
-        pack_into("<iI", data, _STAMP, *divmod(stamp, NANOSECONDS))
+        pack_into("<iI", data, _STAMP.start, *divmod(stamp, NANOSECONDS))
         for place, value in zip(self._places, values, strict=True):
             data[place] = value.tobytes()
         return bytes(data)
 
 
 class Reader:
-    """Reads named rows of one ``float64[]`` field out of serialised messages."""
+    """Reads named rows of numbers out of serialised messages that begin with a header."""
 
     def __init__(
-        self, kind: type, rows: Rows, names: str, field: str, width: int = 1, optional: bool = False
+        self,
+        kind: type,
+        rows: Rows,
+        names: str,
+        fields: Mapping[str, int],
+        optional: Container[str] = (),
     ) -> None:
         """Args are of the message and its fields.
 
         Args:
-            kind: of message; it begins with a header.
+            kind: of message.
             rows: what puts them in our order.
             names: field with the names of the rows.
-            field: that with their values, ``width`` of each.
-            optional: whether no values at all are fine, too.
+            fields: ``float64[]`` each, in the order of the message, with the number of values that
+                a row has there.
+            optional: those of them that may be empty.
         """
-        self._kind, self._rows, self._names, self._field = kind, rows, names, field
-        self._width, self._optional = width, optional
-        self._head = b""
-        self._start = self._end = self._size = 0
+        self._kind, self._rows, self._names = kind, rows, names
+        self._fields, self._optional = dict(fields), optional
+        self._places: list[slice] = []
+        self._size = self._mask = self._expected = 0
 
-    def read(self, data: bytes, topic: str) -> FloatArray:
-        """``(rows * width,)`` in our order, or none.
+    def read(self, data: bytes, topic: str) -> list[FloatArray]:
+        """Of each field ``(rows * width,)`` in our order, or nothing.
 
         Raises:
             ValueError: it does not fit; one line that names the topic.
         """
-        if len(data) == self._size and data[_BEHIND_STAMP : self._start] == self._head:
-            return np.frombuffer(data[self._start : self._end])
+        if len(data) == self._size and self._compared(data) == self._expected:
+            return [np.frombuffer(data[place]) for place in self._places]
         message: Any = deserialize_message(data, self._kind)
-        names, values = getattr(message, self._names), getattr(message, self._field)
-        if self._optional and not values:
-            return _NONE
-        read = self._rows.read(names, f"{topic}.{self._field}", values, self._width)
+        names = getattr(message, self._names)
+        found = []
+        for field, width in self._fields.items():
+            values = getattr(message, field)
+            empty = field in self._optional and not values
+            read = self._rows.read(names, f"{topic}.{field}", values, width) if not empty else _NONE
+            found.append(read)
         self._size = 0
         if self._rows.in_order:
-            self._remember(data, _place(message, self._field), read)
-        return read
+            self._remember(data, message, found)
+        return found
 
-    def _remember(self, data: bytes, place: slice, read: FloatArray) -> None:
+    def _compared(self, data: bytes) -> int:
+        """All that must be as it was for the numbers to be where they were."""
+        return int.from_bytes(data[: self._places[-1].start], "little") & self._mask
+
+    def _remember(self, data: bytes, message: Any, found: Sequence[FloatArray]) -> None:
         """Where the numbers are, if the sender serialises as we do."""
-        if data[1] == _LITTLE_ENDIAN and data[place] == read.tobytes():
-            self._start, self._end, self._size = place.start, place.stop, len(data)
-            self._head = data[_BEHIND_STAMP : place.start]
+        places = [_place(message, field) for field in self._fields]
+        as_ours = all(data[at] == read.tobytes() for at, read in zip(places, found, strict=True))
+        if data[1] != _LITTLE_ENDIAN or not as_ours:
+            return
+        ignored = [_STAMP, *places, *gaps(data, self._kind, message_class)]
+        self._mask = (1 << 8 * len(data)) - 1
+        for at in ignored:
+            self._mask &= ~(((1 << 8 * (at.stop - at.start)) - 1) << 8 * at.start)
+        self._places, self._size = places, len(data)
+        self._expected = self._compared(data)
 
 
 def _image(message: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 USAGE_ERROR = 2
@@ -23,6 +23,16 @@ class Parser(argparse.ArgumentParser):
     def options(self) -> list[argparse.Action]:
         """What was added, for others who take the same options: launch files."""
         return [action for action in self._actions if action.dest != "help"]
+
+    def remove_options(self, names: Collection[str]) -> None:
+        """Take options out again, for a command that has most of another's."""
+        for action in [each for each in self._actions if each.dest in names]:
+            self._remove_action(action)
+            for word in action.option_strings:
+                del self._option_string_actions[word]
+            for group in self._action_groups:
+                if action in group._group_actions:
+                    group._group_actions.remove(action)
 
     def error(self, message: str) -> NoReturn:
         """Print and exit."""

@@ -23,3 +23,17 @@ def clip(value: FloatArray, lower: Any, upper: Any) -> FloatArray:
     """Clip as `np.clip` does (NaN stays NaN), at a third of its cost on small arrays."""
     clipped: FloatArray = np.minimum(np.maximum(value, lower), upper)
     return clipped
+
+
+def every(value: BoolArray) -> bool:
+    """Whether all are true; for one robot's scalar at a tenth of ``all``'s cost."""
+    return bool(value) if value.ndim == 0 else np.count_nonzero(value) == value.size
+
+
+def scalar(value: float) -> FloatArray:
+    """One robot's number, without leading dimensions, for functions that are batched.
+
+    NumPy's own scalars do what 0-d arrays do, in a tenth of the time.
+    """
+    made: Any = np.float64(value)
+    return made

@@ -87,7 +87,8 @@ def from_mapping(cls: type[T], mapping: object, where: str) -> T:
     return made
 
 
-def _dataclass(cls: Any, mapping: object, where: str) -> Any:
+def _dataclass(cls: Any, mapping: object, where: str, default: Any = None) -> Any:
+    """As ``from_mapping``; what is not in the mapping is as ``default``, an instance, has it."""
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"{where}: {_show(mapping)}: expected a mapping of keys to values")
     known = {f.name: f for f in dataclasses.fields(cls) if f.init}
@@ -98,13 +99,26 @@ def _dataclass(cls: Any, mapping: object, where: str) -> Any:
     values: dict[str, Any] = {}
     for name, spec in known.items():
         if name in mapping:
-            values[name] = _convert(hints[name], mapping[name], spec.metadata, f"{where}: {name}")
-        elif spec.default is MISSING and spec.default_factory is MISSING:
+            place = f"{where}: {name}"
+            if dataclasses.is_dataclass(hints[name]):
+                usual = _default(spec) if default is None else getattr(default, name)
+                usual = None if usual is MISSING else usual
+                values[name] = _dataclass(hints[name], mapping[name], place, usual)
+            else:
+                values[name] = _convert(hints[name], mapping[name], spec.metadata, place)
+        elif default is None and _default(spec) is MISSING:
             raise ConfigError(f"{where}: {name}: missing; expected {_expected(hints[name], spec)}")
     try:
-        return cls(**values)
+        return cls(**values) if default is None else dataclasses.replace(default, **values)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _default(spec: dataclasses.Field[Any]) -> Any:
+    """Of a field; MISSING where it has none."""
+    if spec.default_factory is not MISSING:
+        return spec.default_factory()
+    return spec.default
 
 
 def _convert(hint: Any, value: object, meta: Mapping[str, Any], where: str) -> Any:

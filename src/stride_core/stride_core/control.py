@@ -130,6 +130,8 @@ class Controller:
                 sensed.time,
                 np.asarray(estop),
                 np.asarray(reset),
+                velocity=sensed.velocity,
+                gyro=sensed.gyro,
             ),
             sensed.time,
         )
@@ -176,7 +178,9 @@ def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
         robot=robot,
         gait=made,
         gait_config=config,
-        safety_config=from_mapping(safety.SafetyConfig, guard.get("safety"), f"{where}: safety"),
+        safety_config=from_mapping(
+            safety.SafetyConfig, guard.get("safety"), f"{where}: safety"
+        ).for_servo(robot.servo),
         residual_limit=from_mapping(ResidualConfig, limits, f"{where}: ik").residual_limit,
     )
 

@@ -6,11 +6,11 @@ import numpy as np
 from stride_core.arrays import BoolArray, FloatArray
 from stride_core.frames import tilt_angle
 from stride_core.robot import RobotSpec
-from stride_core.safety import SafetyConfig
+from stride_core.safety import Checks
 
 from stride_sim.plant import Truth
 
-FALL_TILT = SafetyConfig.max_tilt
+FALL_TILT = Checks().tilt.limit
 """Beyond this [rad] the watchdog of a robot lets go of the motors."""
 
 _DOWN, _UP = 0.5, 0.75

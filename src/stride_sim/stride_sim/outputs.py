@@ -114,13 +114,24 @@ class Outputs:
         self._tf.publish(self._tree.message(data, to_stamp(nanoseconds)))
 
     def _publish_odom(self, truth: Truth, stamp: object) -> None:
-        message = self._odom_message
-        message.header.stamp = stamp
-        _set_vector(message.pose.pose.position, truth.position[0])
-        _set_quaternion(message.pose.pose.orientation, truth.quaternion[0])
-        _set_vector(message.twist.twist.linear, truth.linear_velocity[0])
-        _set_vector(message.twist.twist.angular, truth.angular_velocity[0])
-        self._odom.publish(message)
+        self._odom_message.header.stamp = stamp
+        fill_odometry(self._odom_message, truth)
+        self._odom.publish(self._odom_message)
+
+
+def fill_imu(message: Imu, quaternion: Iterable[float], sensors: Sensors) -> None:
+    """What one robot's IMU says, with an orientation x, y, z, w of its own."""
+    _set_quaternion(message.orientation, quaternion)
+    _set_vector(message.angular_velocity, sensors.gyro[0])
+    _set_vector(message.linear_acceleration, sensors.accel[0])
+
+
+def fill_odometry(message: Odometry, truth: Truth) -> None:
+    """Where one robot's trunk is, and how it moves."""
+    _set_vector(message.pose.pose.position, truth.position[0])
+    _set_quaternion(message.pose.pose.orientation, truth.quaternion[0])
+    _set_vector(message.twist.twist.linear, truth.linear_velocity[0])
+    _set_vector(message.twist.twist.angular, truth.angular_velocity[0])
 
 
 class BodyTree:

@@ -60,7 +60,7 @@ class SimNode(StrideNode[SimConfig]):
         self.plant.reset(config.seed, config.pose)
         self._period_ns = round(NANOSECONDS / config.plant.rate_hz)
         rows = Rows("joint", self.robot.joints)
-        self._commands = Reader(JointState, rows, "name", "position", optional=True)
+        self._commands = Reader(JointState, rows, "name", {"position": 1}, ["position"])
         self._target = self.robot.home
         self._answer = b""
         self._answered_ns = -1
@@ -172,7 +172,7 @@ class SimNode(StrideNode[SimConfig]):
     def _obey(self, command: bytes) -> bool:
         """Hand a command to the plant. A position list that is empty switches the motors off."""
         try:
-            target = self._commands.read(command, "joint_commands")
+            (target,) = self._commands.read(command, "joint_commands")
         except ValueError as error:
             self.warn_once("joint_commands", f"{error}: ignored")
             return False

@@ -14,9 +14,9 @@ def parser() -> Parser:
     made = Parser(prog="./stride bench", description=__doc__)
     made.add_argument(
         "what",
-        choices=("graph", "policy", "training"),
+        choices=("graph", "policy", "safety", "training"),
         help="graph: latency of a tick, real-time factor; policy: of an answer, and of its node;"
-        " training: steps/s beside the physics'",
+        " safety: of the watchdog's step, and of its node; training: steps/s beside the physics'",
     )
     made.add_argument(
         "--policy", default="untrained", metavar="NAME|PATH", help="of policy; a name or a path"
@@ -37,6 +37,12 @@ def main(arguments: Sequence[str]) -> int:
 
         result = measure()
         print(json.dumps(result) if given.json else table(result))
+        return 0
+    if given.what == "safety":
+        from stride_bringup.bench import safety
+
+        result = safety.measure()
+        print(json.dumps(result) if given.json else safety.table(result))
         return 0
     from stride_bringup.bench import policy
 

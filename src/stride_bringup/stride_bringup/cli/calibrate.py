@@ -1,4 +1,7 @@
-"""``./stride calibrate gait``: measure how fast the gait really goes, and write it down."""
+"""``./stride calibrate gait``: measure how fast the gait really goes, and write it down.
+
+``./stride calibrate servos`` has options of its own: see ``./stride calibrate servos --help``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from stride_bringup.cli.arguments import USAGE_ERROR, Parser
 def parser() -> Parser:
     """All options of ``calibrate``."""
     made = Parser(prog="./stride calibrate", description=__doc__)
-    made.add_argument("what", choices=("gait",))
+    made.add_argument("what", choices=("gait", "servos"))
     made.add_argument("--robot", default="fivebar")
     made.add_argument("--servo", default="")
     made.add_argument("--config", default="", metavar="FILE", help="instead of config/<robot>.yaml")
@@ -23,6 +26,10 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure all patterns; a minute or two."""
+    if arguments and arguments[0] == "servos":
+        from stride_bringup.cli import calibrate_servos
+
+        return calibrate_servos.main(arguments[1:])
     given = parser().parse_args(arguments)
     import mujoco
     from stride_core.control import load_controller

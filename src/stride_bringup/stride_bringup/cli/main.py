@@ -10,8 +10,10 @@ from stride_bringup.cli.arguments import USAGE_ERROR
 
 COMMANDS = {
     "sim": "the simulated robot walks",
+    "hardware": "the robot walks, or its twin on an emulated servo bus",
+    "faults": "break things on the twin, one by one, and see that it stays safe",
     "bench": "latency, speed and their floors, measured",
-    "calibrate": "measure the gait's speeds and write them down",
+    "calibrate": "measure the gait's speeds, or find the servos' zeros, and write them down",
     "policy": "list, show, check and verify residual policies",
     "launch": "ros2 launch of this workspace's launch files",
 }

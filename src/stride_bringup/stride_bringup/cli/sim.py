@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     from stride_bringup.options import Options
 
     try:
-        options = Options(**_options(given))
+        options = Options(**fields_of(given))
     except (ValueError, OSError) as error:
         print(f"./stride sim: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -109,13 +109,14 @@ def carry_out(
         print(f"{command}: {result.failure or 'stopped before the first tick'}", file=sys.stderr)
         return FAILED if result.failure else 0
     report = _report(options, result.figures, result.recorded or {})
-    print(json.dumps(report) if as_json else _table(report))
+    print(json.dumps(report) if as_json else table(report))
     if result.failure:
         return FAILED
     return FELL if report["falls"] else 0
 
 
-def _options(given: Namespace) -> dict[str, Any]:
+def fields_of(given: Namespace) -> dict[str, Any]:
+    """What was given, as fields of ``Options``."""
     fields = vars(given).copy()
     twist = [fields.pop(name, None) for name in ("vx", "vy", "wz")]
     if twist != [None] * 3:
@@ -143,7 +144,8 @@ def _report(options: Any, figures: dict[str, Any], recorded: dict[str, int]) -> 
     }
 
 
-def _table(report: dict[str, Any]) -> str:
+def table(report: dict[str, Any]) -> str:
+    """A line for each figure."""
     rows = []
     for name, value in report.items():
         if value is None:

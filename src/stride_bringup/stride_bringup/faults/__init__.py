@@ -1,0 +1,1 @@
+"""Fault injection: what the real processes do when something goes wrong, measured."""

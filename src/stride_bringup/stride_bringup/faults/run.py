@@ -1,0 +1,201 @@
+"""Runs the cases on the stage, and makes the table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from stride_bringup.faults.cases import Case
+from stride_bringup.faults.stage import Stage
+from stride_msgs.msg import SafetyStatus
+
+_CALM_S = 0.3
+_GOES_ON_S = 1.5
+_LONGEST_S = 15.0
+_ROUNDING = 1e-3
+"""Goals of servos are counts: half of one is 0.8 mrad."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a fault.
+
+    Attributes:
+        answered_ms: from the fault to the watchdog's first command without positions.
+        detected_ms: to the first word that names the reason.
+        safe_ms: to the motors without torque; None where the robot went on.
+        action, state: of the watchdog then.
+        beyond: how far a goal of a servo was beyond its joint's limits [rad].
+        fine: all of it as the table promises.
+        why: what was not.
+    """
+
+    group: str
+    name: str
+    reason: str
+    answered_ms: float | None
+    detected_ms: float | None
+    safe_ms: float | None
+    action: str
+    state: str
+    beyond: float
+    fine: bool
+    why: str
+
+
+_ACTIONS = ("pass", "warn", "limit", "hold", "sit", "damp", "stop")
+_STATES = ("BOOT", "STANDBY", "STANDING", "ACTIVE", "DAMPING", "ESTOP")
+
+
+def run(
+    cases: Sequence[Case], say: Callable[[str], None] = lambda text: None, strict: bool = True
+) -> list[Outcome]:
+    """Run them, on a new stage after each that breaks one.
+
+    Args:
+        cases: to run.
+        say: hears a line about each.
+        strict: with the robot's own timeouts, as ``HardwareOptions.strict``.
+    """
+    outcomes: list[Outcome] = []
+    rest = list(cases)
+    while rest:
+        with Stage(strict) as stage:
+            while rest:
+                case = rest.pop(0)
+                outcome = _one(stage, case)
+                outcomes.append(outcome)
+                say(_line(outcome))
+                if case.breaks or not stage.mend():
+                    break
+    return outcomes
+
+
+def _one(stage: Stage, case: Case) -> Outcome:
+    stage.until(lambda: False, patience=_CALM_S)
+    stage.worst = -np.inf
+    seen = _Seen()
+    stage.spoilt_at = stage.answered_at = None
+    t0 = monotonic()
+    case.inject(stage)
+
+    def watch() -> bool:
+        now = monotonic()
+        if seen.named is None and _named(stage, case, t0):
+            seen.named, seen.status = now, stage.status[1] if stage.status else None
+        if seen.safe is None and not stage.torque():
+            seen.safe = now
+        return seen.safe is not None and seen.named is not None
+
+    if case.ends:
+        stage.until(watch, patience=max(2.0 * case.within, case.within + 3.0, 3.0))
+    else:
+        stage.until(lambda: watch() and False, patience=max(_GOES_ON_S, case.within + 0.5))
+    # a fault on a wire begins with the first message that it spoils
+    return _judge(stage, case, stage.spoilt_at or t0, seen)
+
+
+@dataclass
+class _Seen:
+    named: float | None = None
+    safe: float | None = None
+    status: SafetyStatus | None = None
+
+
+def _named(stage: Stage, case: Case, t0: float) -> bool:
+    if case.reason in ("driver", "guard"):
+        cause = stage.cause()
+        word = "guard" if case.reason == "guard" else '"cause": ""'
+        return word in cause if case.reason == "guard" else bool(cause) and word not in cause
+    return stage.fresh(t0) and (not case.reason or stage.has(case.reason))
+
+
+def _judge(stage: Stage, case: Case, t0: float, seen: _Seen) -> Outcome:
+    detected = None if seen.named is None else 1e3 * (seen.named - t0)
+    safe = None if seen.safe is None else 1e3 * (seen.safe - t0)
+    wrong = []
+    if case.reason and detected is None:
+        wrong.append(f"{case.reason} was not named")
+    if case.ends and safe is None:
+        wrong.append("the motors kept their torque")
+    if not case.ends and (safe is not None or stage.state != SafetyStatus.ACTIVE):
+        wrong.append("the robot did not go on")
+    if stage.worst > _ROUNDING:
+        wrong.append(f"a servo was sent {stage.worst:.3f} rad beyond a limit")
+    status = seen.status or (stage.status[1] if stage.status else None)
+    return Outcome(
+        group=case.group,
+        name=case.name,
+        reason=case.reason,
+        answered_ms=_since(t0, stage.answered_at) if case.ends else None,
+        detected_ms=None if detected is None or not case.reason else round(detected, 1),
+        safe_ms=None if safe is None else round(safe, 1),
+        action="" if status is None else _ACTIONS[status.action],
+        state=_STATES[stage.state] if stage.state >= 0 else "",
+        beyond=float(stage.worst),
+        fine=not wrong,
+        why="; ".join(wrong),
+    )
+
+
+def _since(t0: float, instant: float | None) -> float | None:
+    return None if instant is None else round(1e3 * (instant - t0), 1)
+
+
+def _line(one: Outcome) -> str:
+    def ms(value: float | None) -> str:
+        return "-" if value is None else f"{value:.0f}"
+
+    mark = "ok  " if one.fine else "FAIL"
+    return (
+        f"{mark} {one.group}: {one.name}: {one.reason or 'goes on'} after"
+        f" {ms(one.detected_ms)} ms, {one.action}, safe after {ms(one.safe_ms)} ms"
+        f" {one.why}"
+    )
+
+
+def table(outcomes: Sequence[Outcome], limits: dict[tuple[str, str], float]) -> str:
+    """As Markdown."""
+    lines = [
+        "| fault | named | after ms | action | no torque asked after ms | no torque after ms |"
+        " at most ms | state | |",
+        "|---|---|---:|---|---:|---:|---:|---|---|",
+    ]
+    group = ""
+    for one in outcomes:
+        if one.group != group:
+            group = one.group
+            lines.append(f"| **{group}** | | | | | | | | |")
+        most = limits[one.group, one.name]
+        cells = [
+            one.name,
+            one.reason or "–",
+            _number(one.detected_ms),
+            one.action,
+            _number(one.answered_ms),
+            "goes on" if one.safe_ms is None else _number(one.safe_ms),
+            _number(1e3 * most),
+            one.state,
+            "" if one.fine else f"**{one.why}**",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def as_dicts(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """For JSON."""
+    return [asdict(one) for one in outcomes]
+
+
+def to_stderr(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,53 @@
+"""What the watchdog allows the gait: to walk, to stand, or to sit."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+
+from stride_control.messages import NANOSECONDS
+from stride_msgs.msg import SafetyStatus
+
+_PATIENCE_NS = NANOSECONDS // 20
+"""A word of the watchdog counts from this much after its stamp. In lockstep nobody waits for
+``safety_status``: by then it has come, however fast the run, so that the same seed walks alike."""
+
+_HEADER = 4  # bytes of the encapsulation
+_WALKS = SafetyStatus.ACTIVE
+
+
+class Obedience:
+    """Reads ``safety_status`` as serialised: the gait hears it each tick and wants two bytes of it.
+
+    Without a watchdog the gait walks as it is told.
+    """
+
+    def __init__(self) -> None:
+        self._stands_since: int | None = None
+        self._sits_since: int | None = None
+
+    def hear(self, data: bytes) -> None:
+        """Take a ``SafetyStatus`` as CDR, little-endian."""
+        sec, nanosec, length = unpack_from("<iII", data, _HEADER)
+        state, action = unpack_from("<BB", data, _HEADER + 12 + length)
+        stamp = sec * NANOSECONDS + nanosec
+        self._stands_since = _since(self._stands_since, state != _WALKS, stamp)
+        sits = action == SafetyStatus.SIT and state in (SafetyStatus.STANDING, SafetyStatus.ACTIVE)
+        self._sits_since = _since(self._sits_since, sits, stamp)
+
+    def may_walk(self, now: int) -> bool:
+        """Whether the gait may follow a command in the tick stamped ``now`` [ns]."""
+        return not (_counts(self._stands_since, now) or _counts(self._sits_since, now))
+
+    def may_stand(self, now: int) -> bool:
+        """Whether the robot may stay on its legs."""
+        return not _counts(self._sits_since, now)
+
+
+def _since(before: int | None, holds: bool, stamp: int) -> int | None:
+    if not holds:
+        return None
+    return stamp if before is None else before
+
+
+def _counts(since: int | None, now: int) -> bool:
+    return since is not None and abs(now - since) >= _PATIENCE_NS

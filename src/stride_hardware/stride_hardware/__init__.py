@@ -1,0 +1,1 @@
+"""The motors and the IMU: drivers behind one protocol, calibration, and an emulated servo bus."""

@@ -1,0 +1,130 @@
+"""estimator: where the robot is and how fast it goes, by its legs and its IMU; no ground truth."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu, JointState
+from stride_control.config import RobotChoice
+from stride_control.executor import run
+from stride_control.messages import NANOSECONDS, Rows, stamp_ns
+from stride_control.node import TICK_QOS, StrideNode
+from stride_core.arrays import FloatArray
+from stride_core.attitude import ImuMount
+from stride_core.estimation import EstimatorConfig, Readings
+from stride_core.frames import quat_conjugate, quat_from_rpy, quat_multiply
+from tf2_msgs.msg import TFMessage
+
+from stride_core import estimation
+from stride_msgs.msg import FootTargets
+
+_LONGEST_S = 0.1
+"""After a gap the estimate goes on from where it was."""
+
+
+@dataclass(frozen=True)
+class EstimatorNodeConfig(RobotChoice):
+    """The estimator."""
+
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+
+
+class EstimatorNode(StrideNode[EstimatorNodeConfig]):
+    """Wires ``stride_core.estimation`` to topics."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("estimator", EstimatorNodeConfig, **kwargs)
+        legs = len(self.robot.legs)
+        self._state = estimation.initial((), legs)
+        self._mount = ImuMount(self.robot.imu.rpy)
+        self._unmount = quat_conjugate(quat_from_rpy(self.robot.imu.rpy))
+        self._rows = Rows("joint", self.robot.joints)
+        self._stance = np.ones(legs, bool)
+        self._imu: Imu | None = None
+        self._last_ns = 0
+        prefix = self.get_namespace().strip("/")
+        self._message = Odometry(child_frame_id=f"{prefix}/base_link" if prefix else "base_link")
+        self._message.header.frame_id = f"{prefix}/odom" if prefix else "odom"
+        self._transform = TransformStamped(child_frame_id=self._message.child_frame_id)
+        self._odom = self.create_publisher(Odometry, "odom", TICK_QOS)
+        self._tf = self.create_publisher(TFMessage, "/tf", 10)
+        self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS)
+        self.create_subscription(FootTargets, "foot_targets", self._on_feet, TICK_QOS)
+        self.create_subscription(JointState, "joint_states", self.timed(self._on_state), TICK_QOS)
+
+    def apply(self, config: EstimatorNodeConfig) -> None:
+        """Everything is read from ``self.config`` where it is used."""
+
+    def _on_imu(self, message: Imu) -> None:
+        self._imu = message
+
+    def _on_feet(self, message: FootTargets) -> None:
+        if len(message.swing) == len(self._stance):
+            self._stance = ~np.array(message.swing, bool)
+
+    def _on_state(self, message: JointState) -> None:
+        imu, now = self._imu, stamp_ns(message.header.stamp)
+        if imu is None or not message.velocity:
+            return
+        try:
+            position = self._rows.read(message.name, "joint_states.position", message.position)
+            velocity = self._rows.read(message.name, "joint_states.velocity", message.velocity)
+        except ValueError as error:
+            self.warn_once("joint_states", f"{error}: message ignored")
+            return
+        dt = 0.0 if not self._last_ns else (now - self._last_ns) / NANOSECONDS
+        self._last_ns = now
+        w, a = imu.angular_velocity, imu.linear_acceleration
+        readings = Readings(
+            gyro=self._mount.turn((w.x, w.y, w.z)),
+            accel=self._mount.turn((a.x, a.y, a.z)),
+            position=position,
+            velocity=velocity,
+            stance=self._stance,
+            orientation=self._orientation(imu),
+        )
+        self._state = estimation.step(
+            self.robot, self.config.estimator, self._state, readings, min(max(dt, 0.0), _LONGEST_S)
+        )
+        self._publish(message.header.stamp)
+
+    def _orientation(self, imu: Imu) -> FloatArray | None:
+        """Of the trunk, where the IMU has one; by REP-145 a covariance of -1 says that it has not.
+
+        Zeros that nobody filled are none either.
+        """
+        q = imu.orientation
+        given = np.array((q.x, q.y, q.z, q.w))
+        if imu.orientation_covariance[0] < 0.0 or not np.isfinite(self._mount.up(given)).all():
+            return None
+        return quat_multiply(given, self._unmount)
+
+    def _publish(self, stamp: object) -> None:
+        message, state = self._message, self._state
+        message.header.stamp = stamp
+        place, turn = message.pose.pose.position, message.pose.pose.orientation
+        place.x, place.y, place.z = map(float, state.position)
+        turn.x, turn.y, turn.z, turn.w = map(float, state.quaternion)
+        linear = message.twist.twist.linear
+        linear.x, linear.y, linear.z = map(float, state.velocity)
+        self._odom.publish(message)
+        transform = self._transform
+        transform.header = message.header
+        shift = transform.transform.translation
+        shift.x, shift.y, shift.z = place.x, place.y, place.z
+        transform.transform.rotation = turn
+        self._tf.publish(TFMessage(transforms=[transform]))
+
+
+def main() -> int:
+    """Entry point of the ``estimator_node`` executable."""
+    return run(lambda: [EstimatorNode()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""The driver's last state on disk: what an operator reads after the fact. Written whole or not."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+def record(path: Path, state: str, cause: str, **details: Any) -> None:
+    """Write state and cause.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    content = {"time": now, "state": state, "cause": cause, **details}
+    fresh = path.with_suffix(f".{os.getpid()}.new")
+    fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(path)

@@ -1,0 +1,1 @@
+"""Feetech's STS servos: packets and registers."""

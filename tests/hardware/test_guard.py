@@ -1,0 +1,98 @@
+"""The guard: the torque goes when the driver dies or hangs, and the cause is on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from stride_hardware.emulator.bus import EmulatedBus
+from stride_hardware.guard import Watch
+from stride_hardware.sts import registers as reg
+from tests.graph.harness import wait_until
+from tests.hardware.parts import TIMEOUT, emulated, on_a_port
+
+IDS = [1, 2, 3]
+DRIVER = """
+    import json, os, sys, time
+    from stride_hardware.guard import Guard, Watch
+    from stride_hardware.rustypot_bus import RustypotBus
+    watch = Watch(**(json.loads(sys.argv[1]) | {"driver": os.getpid()}))
+    bus = RustypotBus("feetech", watch.port, 1_000_000, watch.bus_timeout)
+    bus.write_power(watch.ids, True)
+    guard = Guard(watch)
+    for beat in range(int(sys.argv[2])):
+        guard.beat()
+        if not beat:
+            print("up", flush=True)
+        time.sleep(0.01)
+    bus.write_power(watch.ids, False)
+    bus.close()
+    guard.dismiss()
+"""
+
+
+class Driver:
+    """A driver in a process of its own, with servos that it has given torque."""
+
+    def __init__(self, wire: EmulatedBus, port: str, folder: Path, beats: int) -> None:
+        self.wire, self.state = wire, folder / "state.json"
+        watch = Watch(
+            driver=0, backend="feetech", port=port, baudrate=1_000_000, bus_timeout=TIMEOUT,
+            ids=IDS, silence=0.5, damping_time=0.1, state_file=str(self.state),
+        )  # fmt: skip
+        code = textwrap.dedent(DRIVER)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, json.dumps(asdict(watch)), str(beats)],
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"up\n"
+        wait_until(lambda: all(servo.powered for servo in wire.servos))
+
+    def cause(self) -> str:
+        wait_until(self.state.is_file)
+        return str(json.loads(self.state.read_text())["cause"])
+
+
+@pytest.fixture
+def wire() -> EmulatedBus:
+    return emulated(IDS)
+
+
+@pytest.fixture
+def port(wire: EmulatedBus, tmp_path: Path) -> Iterator[str]:
+    with on_a_port(wire, tmp_path / "bus") as path:
+        yield path
+
+
+@pytest.mark.parametrize(
+    ("signum", "cause"),
+    [(signal.SIGKILL, "driver died"), (signal.SIGSTOP, "driver hung: no sign for 500 ms")],
+)
+def test_a_driver_that_dies_or_hangs_leaves_no_torque(
+    wire: EmulatedBus, port: str, tmp_path: Path, signum: int, cause: str
+) -> None:
+    driver = Driver(wire, port, tmp_path, beats=6000)
+    os.kill(driver.process.pid, signum)
+    wait_until(lambda: not any(servo.powered for servo in wire.servos))
+    assert driver.cause() == f"{cause}; torque taken off by the guard"
+    assert driver.process.wait(10) == -signal.SIGKILL
+    assert [servo.get(reg.TORQUE_LIMIT) for servo in wire.servos] == [0, 0, 0]  # it fell first
+
+
+def test_a_driver_that_ends_in_order_needs_no_guard(
+    wire: EmulatedBus, port: str, tmp_path: Path
+) -> None:
+    driver = Driver(wire, port, tmp_path, beats=30)
+    assert driver.process.wait(20) == 0
+    assert not any(servo.powered for servo in wire.servos)
+    assert [servo.get(reg.TORQUE_LIMIT) for servo in wire.servos] == [1000] * 3
+    assert not driver.state.exists()
