@@ -23,6 +23,7 @@ from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, doubles, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.vigilance import Vigilance
+from stride_control.wire import Stencil
 from stride_core import safety
 from stride_msgs.msg import MotorStates, SafetyStatus
 
@@ -46,11 +47,15 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._waiting_ns: int | None = None
         self._decided_s = -np.inf
         self._state_ns = 0
+        self._said = (-1, -1, -1)
         self._reported = (-1, -1)
         self._explained: list[safety.Explanation] = []
 
         self._command = JointState(name=list(self.robot.joints))
-        self._status = SafetyStatus()
+        command = JointState(name=list(self.robot.joints), position=[0.0] * joints)
+        self._full_command = Stencil(command, "position")
+        self._answer: JointState | bytes = self._command
+        self._status = Stencil(SafetyStatus())
         latched = QoSProfile(depth=TICK_QOS.depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._commands = self.create_publisher(JointState, "joint_commands", TICK_QOS)
         self._statuses = self.create_publisher(SafetyStatus, "safety_status", latched)
@@ -147,7 +152,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
     def _decide(self, now: float) -> None:
         self._waiting_ns = None
         if now == self._decided_s and not (self._heard.estop or self._heard.reset):
-            self._commands.publish(self._command)  # the plant repeats a tick: so does the answer
+            self._commands.publish(self._answer)  # the plant repeats a tick: so does the answer
             return
         self._decided_s = now
         self._state, decision = safety.step(
@@ -174,31 +179,40 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
             )
 
     def _publish(self, decision: safety.Decision) -> None:
-        command, status = self._command, self._status
-        command.header.stamp = status.header.stamp = to_stamp(self._state_ns)
-        command.position = doubles(decision.command) if decision.powered else []
-        derated = decision.powered and decision.torque < 1.0
-        command.effort = (
-            doubles(np.full(len(command.name), decision.torque * self._limits.torque))
-            if derated
-            else []
-        )
-        self._commands.publish(command)
-        status.state, status.action = int(self._state.mode), int(decision.action)
-        reasons = int(decision.reasons)
-        if (status.state, reasons) != self._reported:
+        if decision.powered and decision.torque >= 1.0:
+            self._answer = self._full_command.fill(self._state_ns, decision.command)
+        else:
+            self._answer = self._weak_command(decision)
+        self._commands.publish(self._answer)
+        said = (int(self._state.mode), int(decision.action), int(decision.reasons))
+        if said != self._said:
+            self._said = said
             self._describe(decision)
-        self._statuses.publish(status)
+        self._statuses.publish(self._status.fill(self._state_ns))
+
+    def _weak_command(self, decision: safety.Decision) -> JointState:
+        """Motors off, or with less than their torque."""
+        command = self._command
+        command.header.stamp = to_stamp(self._state_ns)
+        command.position, command.effort = [], []
+        if decision.powered:
+            command.position = doubles(decision.command)
+            torque = decision.torque * self._limits.torque
+            command.effort = doubles(np.full(len(command.name), torque))
+        return command
 
     def _describe(self, decision: safety.Decision) -> None:
         explained = self._explained = safety.explain(self._thresholds, decision)
-        self._status.reasons = [item.reason for item in explained]
-        self._status.values = [item.value for item in explained]
-        self._status.limits = [item.limit for item in explained]
+        state, action, _ = self._said
+        status = SafetyStatus(state=state, action=action)
+        status.reasons = [item.reason for item in explained]
+        status.values = [item.value for item in explained]
+        status.limits = [item.limit for item in explained]
+        self._status = Stencil(status)
 
     def _report(self, decision: safety.Decision) -> None:
         """To the log: each change of mode, and each reason once, with value and limit."""
-        reported = (int(self._state.mode), int(decision.reasons))
+        reported = self._said[0], self._said[2]
         if reported == self._reported:
             return
         before, self._reported = self._reported, reported
