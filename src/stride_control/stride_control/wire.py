@@ -33,7 +33,7 @@ _NONE = np.empty(0)
 
 
 class Stencil(Generic[Message]):
-    """A message that begins with a header, with holes for its stamp and some fields of numbers."""
+    """A message that begins with its stamp, with holes for that and for some fields of numbers."""
 
     def __init__(self, message: Message, *fields: str) -> None:
         """Each field is a ``float64[]`` or ``bool[]``, as long as it is in ``message``, or a
