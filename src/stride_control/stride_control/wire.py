@@ -16,11 +16,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import serialize_message
 from stride_core.arrays import FloatArray
 
 from stride_control.cdr import canonical, gaps
-from stride_control.messages import NANOSECONDS, Rows, message_class
+from stride_control.messages import NANOSECONDS, Rows, message_class, read_message
 
 Message = TypeVar("Message")
 
@@ -90,7 +90,7 @@ class Reader:
         """
         if len(data) == self._size and self._compared(data) == self._expected:
             return [np.frombuffer(data[place]) for place in self._places]
-        message: Any = deserialize_message(data, self._kind)
+        message = read_message(data, self._kind)
         names = getattr(message, self._names)
         found = []
         for field, width in self._fields.items():
