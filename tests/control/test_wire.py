@@ -199,3 +199,10 @@ def test_bytes_that_are_no_message_are_said_once_and_dropped(
         graph.until(lambda: node.counts.get(f"{topic}_faults") == 2)  # noqa: B023
     assert len(lines) == len(topics)
     assert all("bytes are no" in line for line in lines), lines
+
+
+def test_a_stencil_takes_as_many_numbers_as_it_has_places_for() -> None:
+    stencil = Stencil(targets(), "position")
+    for wrong in ((np.zeros(11),), (), (np.zeros(12), np.zeros(1))):
+        with pytest.raises(ValueError):
+            stencil.fill(0, *wrong)
