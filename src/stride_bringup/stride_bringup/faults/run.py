@@ -16,7 +16,7 @@ from stride_msgs.msg import SafetyStatus
 
 _CALM_S = 0.3
 _GOES_ON_S = 1.5
-_LONGEST_S = 15.0
+_PATIENT_S = 30.0
 _ROUNDING = 1e-3
 """Goals of servos are counts: half of one is 0.8 mrad."""
 
@@ -93,7 +93,8 @@ def _one(stage: Stage, case: Case) -> Outcome:
         return seen.safe is not None and seen.named is not None
 
     if case.ends:
-        stage.until(watch, patience=max(2.0 * case.within, case.within + 3.0, 3.0))
+        patience = case.within + 3.0 if stage.options.strict else case.within + _PATIENT_S
+        stage.until(watch, patience=max(2.0 * case.within, patience))
     else:
         stage.until(lambda: watch() and False, patience=max(_GOES_ON_S, case.within + 0.5))
     # a fault on a wire begins with the first message that it spoils
