@@ -147,7 +147,7 @@ def _actuator(options: HardwareOptions) -> NodeSpec:
     return NodeSpec(
         *("actuator", "stride_hardware", "actuator_node"),
         "stride_hardware.actuator_node:ActuatorNode",
-        hears=("joint_commands",),
+        hears=("joint_commands", "safety_status"),
         tells=("joint_states", "motor_states"),
         latches=("robot_description",),
         parameters={
