@@ -51,7 +51,7 @@ def start(context: LaunchContext) -> list[Node]:
             additional_env=LOOPBACK,
             prefix=prefix,
             output="screen",
-            on_exit=None if process.guest else end,
+            on_exit=end_if_refused if process.guest else end,
             respawn=process.respawn,
             respawn_delay=RESPAWN_S,
         )
@@ -68,7 +68,15 @@ def end(event: ProcessExited, context: LaunchContext) -> list[Any]:
     return [Shutdown(reason=f"{event.process_name} ended")]
 
 
+def end_if_refused(event: ProcessExited, context: LaunchContext) -> list[Any]:
+    """The run goes on without a guest, but not without what was asked for wrongly."""
+    return end(event, context) if event.returncode == REFUSED else []
+
+
 RESPAWN_S = 1.0
+
+REFUSED = 2
+"""Exit status of a node that does not take its parameters: another try would end the same way."""
 
 LOOPBACK = {
     "ROS_AUTOMATIC_DISCOVERY_RANGE": os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

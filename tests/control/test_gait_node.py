@@ -289,7 +289,7 @@ def test_rates_modulate_the_shape_one_tick_later(lockstep: Walk) -> None:
 def test_a_tick_waits_for_the_rates_of_the_one_before(lockstep: Walk) -> None:
     lockstep.go()
     lockstep.around.say("joint_states", joints(), 1)
-    lockstep.around.graph.until(lambda: lockstep.node._waiting is not None)
+    lockstep.around.graph.until(lambda: lockstep.node._waiting)
     assert len(lockstep.around.heard["foot_targets"]) == 1
     lockstep.modulate(0, LOWER)
     assert lockstep.around.answer("foot_targets", 1).shape[0] == pytest.approx(0.0845)
@@ -319,7 +319,7 @@ def test_rates_are_waited_for_from_the_first_residual_to_the_last(
     walk.around.graph.until(lambda: walk.node._rates_ns == 2 * PERIOD)
     walk.go()
     walk.around.say("joint_states", joints(), 4)
-    walk.around.graph.until(lambda: walk.node._waiting is not None)
+    walk.around.graph.until(lambda: walk.node._waiting)
     walk.around.say("residual", Residual(), 1)  # the last, wherever it comes from
     assert walk.around.answer("foot_targets", 4)
     walk.tick = 5

@@ -15,7 +15,7 @@ pytest.importorskip("rclpy")
 from rclpy.parameter import Parameter
 from stride_control.ik_node import IkNode
 from stride_core.arrays import FloatArray
-from tests.control.surroundings import SPEC, Surroundings, tick_of
+from tests.control.surroundings import PERIOD, SPEC, Surroundings
 from tests.graph.harness import Graph
 
 from stride_msgs.msg import FootTargets, Residual
@@ -56,8 +56,7 @@ class Legs:
 
     def has_residual_of(self, tick: int) -> bool:
         """Whether the node has heard the residual of a tick."""
-        residual = self.node._residual
-        return residual is not None and tick_of(residual) == tick
+        return self.node._residual_ns == tick * PERIOD
 
     def until(self, condition: Callable[[], Any]) -> None:
         self.around.graph.until(condition)
@@ -230,11 +229,11 @@ def test_residuals_are_waited_for_from_the_first_to_the_last(graph: Graph) -> No
     legs.offer(1, SMALL)
     legs.until(lambda: legs.has_residual_of(1))
     legs.aim(2)
-    legs.until(lambda: legs.node._waiting is not None)
+    legs.until(lambda: legs.node._waiting)
     legs.offer(2, SMALL)
     np.testing.assert_allclose(legs.feet(2), SPEC.stance + SMALL, atol=1e-9)
     legs.aim(3)
-    legs.until(lambda: legs.node._waiting is not None)
+    legs.until(lambda: legs.node._waiting)
     legs.offer(3, [], [])
     np.testing.assert_allclose(legs.feet(3), SPEC.stance, atol=1e-9)
     legs.aim(4)

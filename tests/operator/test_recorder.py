@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stride_control.messages import message_class
 from stride_operator.bag_metadata import OfferedQos
 from stride_operator.message_definitions import (
     definition,
     installed,
-    message_class,
     references,
     stamp_reader,
 )

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from time import monotonic, sleep
 
-from stride_bringup.graph import NodeSpec, ros_arguments
+from stride_bringup.graph import EVERYTHING, NodeSpec, ros_arguments
 from stride_bringup.options import Options
 
 _PR_SET_PDEATHSIG = 1
@@ -27,6 +27,7 @@ class Children:
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, float] = {}
+        self._listeners: set[str] = set()
 
     def __enter__(self) -> Children:
         return self
@@ -39,6 +40,8 @@ class Children:
         paths = [member.path for member in spec.members]
         command = [*executable(spec), *paths, *ros_arguments(spec, options)]
         self._started[spec.name] = monotonic()
+        if EVERYTHING in spec.hears:
+            self._listeners.add(spec.name)
         self._running[spec.name] = subprocess.Popen(
             command, preexec_fn=_die_with_parent(os.getpid()), stdin=subprocess.DEVNULL
         )
@@ -63,18 +66,22 @@ class Children:
         return gone
 
     def stop(self) -> None:
-        """Ask all to end, wait, and kill what does not."""
-        for process in self._running.values():
-            process.send_signal(signal.SIGTERM)
+        """Ask all to end, wait, and kill what does not. Who records hears the others out."""
+        self._stop([name for name in self._running if name not in self._listeners])
+        self._stop(list(self._running))
+
+    def _stop(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._running[name].send_signal(signal.SIGTERM)
         deadline = monotonic() + _PATIENCE_S
-        for name, process in self._running.items():
+        for name in names:
+            process = self._running.pop(name)
             try:
                 process.wait(max(deadline - monotonic(), 0.0))
             except subprocess.TimeoutExpired:
                 print(f"stride: {name} did not end on SIGTERM: killed", file=sys.stderr)
                 process.kill()
                 process.wait()
-        self._running.clear()
 
     def wait(self, stopped: Callable[[], bool]) -> dict[str, int]:
         """Wait until a node ends or ``stopped()``; return name and exit status of what ended."""

@@ -22,13 +22,13 @@ from stride_control.config import GaitNodeConfig
 from stride_control.executor import run
 from stride_control.messages import (
     NANOSECONDS,
-    doubles,
     peek_orientation,
     peek_stamp,
     stamp_ns,
 )
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.obedience import Obedience
+from stride_control.wire import Stencil
 from stride_msgs.msg import FootTargets, Residual, SafetyStatus
 
 _FASTEST = 1e3
@@ -39,6 +39,9 @@ _LONGEST_TICK_S = 0.1
 
 _OLD_NS = NANOSECONDS // 10
 """An IMU's reading older than this says nothing of the heading now."""
+
+_NUMBERS = ("position", "phase", "swing", "command", "asked", "shape")
+"""Of ``foot_targets``: what changes from tick to tick."""
 
 _NO_TICK = -1
 _NEVER_S = 60.0
@@ -54,7 +57,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._upright = True
         self._last_ns: int | None = None
         self._limited = False
-        self._waiting: JointState | None = None
+        self._waiting = b""
         self._rates: FloatArray | None = None
         self._rates_ns = _NO_TICK
         self._patient = self.config.expect_residual and self.config.rates_deadline > 0.0
@@ -62,9 +65,11 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._imu = b""
         self._imu_ns = _NO_TICK
         self._imu_comes = False
-        self._message = FootTargets(legs=list(self.robot.legs))
+        self._messages: dict[tuple[str, str], Stencil[FootTargets]] = {}
         self._feet = self.create_publisher(FootTargets, "foot_targets", TICK_QOS)
-        self.create_subscription(JointState, "joint_states", self.timed(self._on_state), TICK_QOS)
+        self.create_subscription(
+            JointState, "joint_states", self.timed(self._on_state), TICK_QOS, raw=True
+        )
         self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS, raw=True)
         self.create_subscription(Residual, "residual", self._on_residual, TICK_QOS)
         # In lockstep a simulated clock stands still while the tick waits.
@@ -105,25 +110,24 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._command = clip(np.array(command), -_FASTEST, _FASTEST)
         self._command_ns = self._last_ns or 0
 
-    def _on_state(self, state: JointState) -> None:
+    def _on_state(self, state: bytes) -> None:
         """A tick goes by the rates of the tick before and an IMU's reading since it, whatever the
         order of messages; where they stop to come, without."""
-        if self._waiting is not None:  # the plant goes on, or repeats itself
+        if self._waiting:  # the plant goes on, or repeats itself
             self._imu_comes = False
         self._waiting = state
         self._tick_if_complete()
 
     def _tick_if_complete(self) -> None:
-        state, last = self._waiting, self._last_ns
-        if state is None:
+        if not self._waiting:
             return
-        repeated = stamp_ns(state.header.stamp) == last
-        if last is None or repeated:
-            self._tick(state)
+        now, last = peek_stamp(self._waiting), self._last_ns
+        if last is None or now == last:  # the first one, or repeated
+            self._tick(now)
         elif self._patient and self._rates_ns < last:
             self._deadline.reset()
         elif self._imu_ns > last or not self._imu_comes:
-            self._tick(state)
+            self._tick(now)
 
     def _on_imu(self, data: bytes) -> None:
         self._imu, self._imu_ns, self._imu_comes = data, peek_stamp(data), True
@@ -153,10 +157,10 @@ class GaitNode(StrideNode[GaitNodeConfig]):
             return None
         return np.asarray(residual.rates)
 
-    def _tick(self, state: JointState) -> None:
-        self._deadline.cancel()
-        self._waiting = None
-        now = stamp_ns(state.header.stamp)
+    def _tick(self, now: int) -> None:
+        if not self._deadline.is_canceled():
+            self._deadline.cancel()
+        self._waiting = b""
         rates = self._rates if self._rates_ns == self._last_ns else None
         dt = 0.0 if self._last_ns is None else (now - self._last_ns) / NANOSECONDS
         self._last_ns = now
@@ -167,17 +171,21 @@ class GaitNode(StrideNode[GaitNodeConfig]):
             command=command, upright=np.array(upright), rates=rates, yaw=self._yaw(now)
         )
         self._state, out = self._gait.step(self._state, inputs, min(max(dt, 0.0), _LONGEST_TICK_S))
-        message = self._message
-        message.header = state.header
-        message.gait = PATTERNS[self._state.pattern]
-        message.mode = "walk" if self._state.walking else "stand" if upright else "sit"
-        message.position = doubles(out.feet)
-        message.phase = doubles(out.phase)
-        message.swing = out.swing.tolist()
-        message.command, message.asked = out.command, out.asked
-        message.shape = doubles(out.shape)
-        self._feet.publish(message)
+        mode = "walk" if self._state.walking else "stand" if upright else "sit"
+        message = self._message(PATTERNS[self._state.pattern], mode)
+        values = (out.feet, out.phase, out.swing, out.command, out.asked, out.shape)
+        self._feet.publish(message.fill(now, *values))
         self._say_if_limited(bool(out.limited))
+
+    def _message(self, gait: str, mode: str) -> Stencil[FootTargets]:
+        known = self._messages.get((gait, mode))
+        if known is None:
+            legs = list(self.robot.legs)
+            message = FootTargets(legs=legs, gait=gait, mode=mode)
+            message.position, message.phase = [0.0] * (3 * len(legs)), [0.0] * len(legs)
+            message.swing, message.shape = [False] * len(legs), [0.0] * len(SHAPE_PARTS)
+            known = self._messages[gait, mode] = Stencil(message, *_NUMBERS)
+        return known
 
     def _yaw(self, now: int) -> FloatArray | None:
         """Where the robot looks by a reading that is not old; None if there is none."""

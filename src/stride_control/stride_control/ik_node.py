@@ -10,12 +10,14 @@ import math
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
+from stride_core.arrays import FloatArray
 from stride_core.residual import add_residual
 
 from stride_control.config import IkNodeConfig
 from stride_control.executor import run
-from stride_control.messages import Rows, doubles, stamp_ns
+from stride_control.messages import Rows, peek_stamp
 from stride_control.node import TICK_QOS, StrideNode
+from stride_control.wire import Reader, Stencil
 from stride_msgs.msg import FootTargets, Residual
 
 
@@ -30,18 +32,25 @@ class IkNode(StrideNode[IkNodeConfig]):
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("ik", IkNodeConfig, **kwargs)
-        self._feet = Rows("leg", self.robot.legs)
-        self._offsets = Rows("leg", self.robot.legs)
-        self._waiting: FootTargets | None = None
+        legs = self.robot.legs
+        self._feet = Reader(FootTargets, Rows("leg", legs), "legs", {"position": 3})
+        self._offsets = Reader(Residual, Rows("leg", legs), "legs", {"offset": 3}, ["offset"])
+        self._waiting = b""
         self._tick = -1
         self._expected = self._patient = self.config.expect_residual
-        self._residual: Residual | None = None
+        self._residual: FloatArray | None = None
         self._residual_ns = -1
-        self._message = JointState(name=list(self.robot.joints))
-        self._zero = np.zeros((len(self.robot.legs), 3))
+        joints = self.robot.joints
+        message = JointState(name=list(joints), position=[0.0] * len(joints))
+        self._message = Stencil(message, "position")
+        self._zero = np.zeros((len(legs), 3))
         self._targets = self.create_publisher(JointState, "joint_targets", TICK_QOS)
-        self.create_subscription(FootTargets, "foot_targets", self.timed(self._on_feet), TICK_QOS)
-        self.create_subscription(Residual, "residual", self.timed(self._on_residual), TICK_QOS)
+        self.create_subscription(
+            FootTargets, "foot_targets", self.timed(self._on_feet), TICK_QOS, raw=True
+        )
+        self.create_subscription(
+            Residual, "residual", self.timed(self._on_residual), TICK_QOS, raw=True
+        )
         # In lockstep a simulated clock stands still while the tick waits.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period = self.config.residual_deadline
@@ -52,11 +61,11 @@ class IkNode(StrideNode[IkNodeConfig]):
     def apply(self, config: IkNodeConfig) -> None:
         """Everything is read from ``self.config`` where it is used."""
 
-    def _on_feet(self, feet: FootTargets) -> None:
-        tick = stamp_ns(feet.header.stamp)
-        if self._waiting is not None and tick == self._tick:
+    def _on_feet(self, feet: bytes) -> None:
+        tick = peek_stamp(feet)
+        if self._waiting and tick == self._tick:
             return  # the plant repeats a tick that goes on waiting
-        if self._waiting is not None:
+        if self._waiting:
             self._finish(None)
         self._tick, self._waiting = tick, feet
         if self._residual is not None and self._residual_ns == tick:
@@ -66,9 +75,15 @@ class IkNode(StrideNode[IkNodeConfig]):
         else:
             self._finish(None)
 
-    def _on_residual(self, residual: Residual) -> None:
-        stamp, last = stamp_ns(residual.header.stamp), not residual.offset
-        self._residual, self._residual_ns = None if last else residual, stamp
+    def _on_residual(self, data: bytes) -> None:
+        stamp = peek_stamp(data)
+        try:
+            (offset,) = self._offsets.read(data, "residual")
+        except ValueError as error:
+            self.warn_once("residual", f"{error}: the nominal gait goes on")
+            offset = self._zero
+        last = not offset.size
+        self._residual, self._residual_ns = None if last else offset, stamp
         self._expected = not last
         if last or stamp >= self._tick:
             self._patient = not last
@@ -76,30 +91,22 @@ class IkNode(StrideNode[IkNodeConfig]):
             self._finish(self._residual)
 
     def _on_deadline(self) -> None:
-        if self._waiting is not None:
+        if self._waiting:
             self._patient = False
             self._finish(None)
 
-    def _finish(self, residual: Residual | None) -> None:
-        self._deadline.cancel()
-        feet, self._waiting = self._waiting, None
-        if feet is None:
-            return
+    def _finish(self, residual: FloatArray | None) -> None:
+        feet, self._waiting = self._waiting, b""
+        if not self._deadline.is_canceled():
+            self._deadline.cancel()
         if residual is None:
             self.counts["residual_late"] += self._expected
-            self._solve(feet, self._zero)
-            return
-        try:
-            offset = self._offsets.read(residual.legs, "residual.offset", residual.offset, 3)
-        except ValueError as error:
-            self.warn_once("residual", f"{error}: the nominal gait goes on")
-            self._solve(feet, self._zero)
-            return
-        self._solve(feet, offset.reshape(self._zero.shape))
+            residual = self._zero
+        self._solve(feet, residual.reshape(self._zero.shape))
 
-    def _solve(self, feet: FootTargets, offset: np.ndarray) -> None:
+    def _solve(self, feet: bytes, offset: FloatArray) -> None:
         try:
-            nominal = self._feet.read(feet.legs, "foot_targets.position", feet.position, 3)
+            (nominal,) = self._feet.read(feet, "foot_targets")
         except ValueError as error:
             self.warn_once("foot_targets", f"{error}: no joint targets")
             return
@@ -108,10 +115,7 @@ class IkNode(StrideNode[IkNodeConfig]):
         if not solution.reachable.all():
             self.counts["unreachable"] += 1
             self._say_out_of_reach(float(solution.distance.max()))
-        message = self._message
-        message.header = feet.header
-        message.position = doubles(solution.angles)
-        self._targets.publish(message)
+        self._targets.publish(self._message.fill(self._tick, solution.angles))
 
     def _say_out_of_reach(self, distance: float) -> None:
         if math.isfinite(distance):

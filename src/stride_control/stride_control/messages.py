@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from array import array
 from collections.abc import Sequence
 from struct import unpack_from
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -55,6 +56,35 @@ def peek_orientation(data: bytes) -> tuple[float, float, float, float]:
     return x, y, z, w
 
 
+class ImuReading(NamedTuple):
+    """What an IMU shows, in its own frame.
+
+    Attributes:
+        orientation: x, y, z, w; zeros where it gives none.
+        gyro, accel: [rad/s], [m/s²]; None where it gives none.
+    """
+
+    orientation: tuple[float, ...]
+    gyro: tuple[float, ...] | None
+    accel: tuple[float, ...] | None
+
+
+def peek_imu(data: bytes) -> ImuReading:
+    """All of a serialised ``sensor_msgs/Imu`` but its covariances, in a tenth of the time.
+
+    By REP-145 a covariance whose first element is -1 says that its part is not there.
+    """
+    little = data[1] & 1
+    (length,) = unpack_from("<I" if little else ">I", data, _HEADER + 8)
+    start = _HEADER + (12 + length + 7) // 8 * 8
+    values = unpack_from("<37d" if little else ">37d", data, start)
+    return ImuReading(
+        orientation=values[:4] if values[4] >= 0.0 else (0.0,) * 4,
+        gyro=values[13:16] if values[16] >= 0.0 else None,
+        accel=values[25:28] if values[28] >= 0.0 else None,
+    )
+
+
 def doubles(values: FloatArray) -> array[float]:
     """A ``float64[]`` field, without a check of each element."""
     return array("d", values.tobytes())
@@ -71,6 +101,11 @@ class Rows:
         self._names = list(names)
         self._seen = list(names)
         self._order: Any = slice(None)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the last sender's order was ours."""
+        return isinstance(self._order, slice)
 
     def read(
         self, names: list[str], field: str, values: Sequence[float], width: int = 1
@@ -93,7 +128,7 @@ class Rows:
             if isinstance(values, array)
             else np.asarray(values)
         )
-        if isinstance(self._order, slice):
+        if self.in_order:
             return rows
         return rows.reshape(-1, width)[self._order].reshape(-1)
 
@@ -104,3 +139,16 @@ class Rows:
         if names == self._names:
             return slice(None)
         return np.array([names.index(name) for name in self._names])
+
+
+def message_class(type_name: str) -> Any:
+    """Return the Python class of `pkg/msg/Name`.
+
+    Raises:
+        LookupError: The type is not installed.
+    """
+    package, kind, name = type_name.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.{kind}"), name)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"message type {type_name} is not installed") from error

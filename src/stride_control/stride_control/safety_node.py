@@ -6,6 +6,8 @@ when a target completes a tick, and by its own timer when nothing comes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
@@ -18,9 +20,10 @@ from stride_core.arrays import scalar
 
 from stride_control.config import SafetyNodeConfig
 from stride_control.executor import run
-from stride_control.messages import NANOSECONDS, doubles, stamp_ns, to_stamp
+from stride_control.messages import NANOSECONDS, doubles, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.vigilance import Vigilance
+from stride_control.wire import Stencil
 from stride_core import safety
 from stride_msgs.msg import MotorStates, SafetyStatus
 
@@ -44,11 +47,15 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._waiting_ns: int | None = None
         self._decided_s = -np.inf
         self._state_ns = 0
+        self._said = (-1, -1, -1)
         self._reported = (-1, -1)
         self._explained: list[safety.Explanation] = []
 
         self._command = JointState(name=list(self.robot.joints))
-        self._status = SafetyStatus()
+        command = JointState(name=list(self.robot.joints), position=[0.0] * joints)
+        self._full_command = Stencil(command, "position")
+        self._answer: JointState | bytes = self._command
+        self._status = Stencil(SafetyStatus())
         latched = QoSProfile(depth=TICK_QOS.depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._commands = self.create_publisher(JointState, "joint_commands", TICK_QOS)
         self._statuses = self.create_publisher(SafetyStatus, "safety_status", latched)
@@ -61,9 +68,13 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     def _listen(self) -> None:
         config, heard = self.config, self._heard
-        self.create_subscription(JointState, "joint_states", self._on_state, TICK_QOS)
-        self.create_subscription(Imu, "imu", heard.imu, TICK_QOS)
-        self.create_subscription(JointState, "joint_targets", self.timed(self._on_target), TICK_QOS)
+        topics: tuple[tuple[type, str, Callable[[bytes], None]], ...] = (
+            (JointState, "joint_states", self._on_state),
+            (Imu, "imu", heard.imu),
+            (JointState, "joint_targets", self.timed(self._on_target)),
+        )
+        for kind, topic, callback in topics:
+            self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
         if config.stamped_cmd_vel:
             self.create_subscription(TwistStamped, "cmd_vel", lambda m: self._on_twist(m.twist), 10)
         else:
@@ -82,13 +93,12 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     # --- what comes in --------------------------------------------------------------------------
 
-    def _on_state(self, message: JointState) -> None:
+    def _on_state(self, data: bytes) -> None:
         try:
-            self._heard.state(message)
+            self._state_ns = self._heard.state(data)
         except ValueError as error:
             self.warn_once("joint_states", f"{error}: message ignored")
             return
-        self._state_ns = stamp_ns(message.header.stamp)
         self._heard_ns = self._steady.now().nanoseconds
         state_s = self._heard.state_s
         if self._first_s is None:
@@ -101,15 +111,15 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         if self._waiting_ns == self._state_ns or overdue:
             self._decide(state_s)
 
-    def _on_target(self, message: JointState) -> None:
+    def _on_target(self, data: bytes) -> None:
         try:
-            answers = self._heard.target(message, self._state_ns)
+            answers = self._heard.target(data, self._state_ns)
         except ValueError as error:
             self.warn_once("joint_targets", f"{error}: message ignored")
             return
         if not answers:
             return  # the plant repeated a tick that is over: this is no answer to the present one
-        stamp = self._waiting_ns = stamp_ns(message.header.stamp)
+        stamp = self._waiting_ns = peek_stamp(data)
         # In processes of their own a target may overtake the state that it answers: wait for it.
         if stamp <= self._state_ns:
             self._decide(self._state_ns / NANOSECONDS)
@@ -142,7 +152,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
     def _decide(self, now: float) -> None:
         self._waiting_ns = None
         if now == self._decided_s and not (self._heard.estop or self._heard.reset):
-            self._commands.publish(self._command)  # the plant repeats a tick: so does the answer
+            self._commands.publish(self._answer)  # the plant repeats a tick: so does the answer
             return
         self._decided_s = now
         self._state, decision = safety.step(
@@ -169,31 +179,40 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
             )
 
     def _publish(self, decision: safety.Decision) -> None:
-        command, status = self._command, self._status
-        command.header.stamp = status.header.stamp = to_stamp(self._state_ns)
-        command.position = doubles(decision.command) if decision.powered else []
-        derated = decision.powered and decision.torque < 1.0
-        command.effort = (
-            doubles(np.full(len(command.name), decision.torque * self._limits.torque))
-            if derated
-            else []
-        )
-        self._commands.publish(command)
-        status.state, status.action = int(self._state.mode), int(decision.action)
-        reasons = int(decision.reasons)
-        if (status.state, reasons) != self._reported:
+        if decision.powered and decision.torque >= 1.0:
+            self._answer = self._full_command.fill(self._state_ns, decision.command)
+        else:
+            self._answer = self._weak_command(decision)
+        self._commands.publish(self._answer)
+        said = (int(self._state.mode), int(decision.action), int(decision.reasons))
+        if said != self._said:
+            self._said = said
             self._describe(decision)
-        self._statuses.publish(status)
+        self._statuses.publish(self._status.fill(self._state_ns))
+
+    def _weak_command(self, decision: safety.Decision) -> JointState:
+        """Motors off, or with less than their torque."""
+        command = self._command
+        command.header.stamp = to_stamp(self._state_ns)
+        command.position, command.effort = [], []
+        if decision.powered:
+            command.position = doubles(decision.command)
+            torque = decision.torque * self._limits.torque
+            command.effort = doubles(np.full(len(command.name), torque))
+        return command
 
     def _describe(self, decision: safety.Decision) -> None:
         explained = self._explained = safety.explain(self._thresholds, decision)
-        self._status.reasons = [item.reason for item in explained]
-        self._status.values = [item.value for item in explained]
-        self._status.limits = [item.limit for item in explained]
+        state, action, _ = self._said
+        status = SafetyStatus(state=state, action=action)
+        status.reasons = [item.reason for item in explained]
+        status.values = [item.value for item in explained]
+        status.limits = [item.limit for item in explained]
+        self._status = Stencil(status)
 
     def _report(self, decision: safety.Decision) -> None:
         """To the log: each change of mode, and each reason once, with value and limit."""
-        reported = (int(self._state.mode), int(decision.reasons))
+        reported = self._said[0], self._said[2]
         if reported == self._reported:
             return
         before, self._reported = self._reported, reported

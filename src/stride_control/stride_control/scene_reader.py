@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import JointState
 from stride_core.arrays import BoolArray
 from stride_core.attitude import ImuMount
 from stride_core.control import Sensed
@@ -12,7 +12,7 @@ from stride_core.gait import GaitOutput
 from stride_core.gait.config import SHAPE_PARTS
 from stride_core.robot import RobotSpec
 
-from stride_control.messages import NANOSECONDS, Rows, peek_stamp
+from stride_control.messages import NANOSECONDS, Rows, peek_imu, peek_stamp
 from stride_control.policy.runner import Scene
 from stride_msgs.msg import FootTargets
 
@@ -22,7 +22,7 @@ _NEVER = -1
 class SceneReader:
     """Keeps the newest message of each topic, serialised; the last one of a tick completes it.
 
-    They are read only where a policy looks at them: an IMU's message alone takes 30 µs.
+    They are read only where a policy looks at them.
 
     Attributes:
         feet: the newest foot targets, serialised; empty before the first.
@@ -67,17 +67,12 @@ class SceneReader:
         """
         feet = deserialize_message(self.feet, FootTargets)
         state = deserialize_message(self._state, JointState)
-        imu = deserialize_message(self._imu, Imu)
-        q, w = imu.orientation, imu.angular_velocity
-        # REP-145: a covariance of -1 says that this IMU gives no such reading
-        attitude = (q.x, q.y, q.z, q.w) if imu.orientation_covariance[0] >= 0.0 else np.zeros(4)
-        turning = imu.angular_velocity_covariance[0] >= 0.0
-        gyro = (w.x, w.y, w.z) if turning else np.full(3, np.nan)
+        imu = peek_imu(self._imu)
         sensed = Sensed(
             position=self._positions.read(state.name, "joint_states.position", state.position),
             velocity=self._velocities.read(state.name, "joint_states.velocity", state.velocity),
-            up=self._mount.up(attitude),
-            gyro=self._mount.turn(gyro),
+            up=self._mount.up(imu.orientation),
+            gyro=self._mount.turn(imu.gyro or (np.nan,) * 3),
             time=np.array(self.tick / NANOSECONDS),
         )
         return Scene(self.tick, sensed, self._gait(feet), feet.gait)

@@ -7,13 +7,14 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import JointState
 from stride_core.arrays import BoolArray, FloatArray, scalar
 from stride_core.attitude import ImuMount
 from stride_core.robot import RobotSpec
 from stride_core.safety import Motors, SafetyInputs
 
-from stride_control.messages import NANOSECONDS, Rows, stamp_ns
+from stride_control.messages import NANOSECONDS, Rows, peek_imu, peek_stamp, stamp_ns
+from stride_control.wire import Reader
 from stride_msgs.msg import MotorStates
 
 _NEVER = -np.inf
@@ -43,7 +44,10 @@ class Vigilance:
         joints = len(robot.joints)
         unknown = np.full(joints, np.nan)
         self._mount = ImuMount(robot.imu.rpy)
-        self._rows = {name: Rows("joint", robot.joints) for name in ("states", "targets")}
+        rows, optional = Rows("joint", robot.joints), ("velocity", "effort")
+        fields = dict.fromkeys(("position", *optional), 1)
+        self._states = Reader(JointState, rows, "name", fields, optional)
+        self._targets = Reader(JointState, Rows("joint", robot.joints), "name", {"position": 1})
         self.target_s = self.state_s = self._imu_s = _NEVER
         self._target = self._position = self._unknown = unknown
         self._velocity: FloatArray | None = None
@@ -56,55 +60,46 @@ class Vigilance:
         self._nodes = dict.fromkeys(nodes, monotonic())
         self.estop = self.reset = False
 
-    def state(self, message: JointState) -> None:
-        """Take a joint state.
+    def state(self, data: bytes) -> int:
+        """Take a serialised joint state; its stamp [ns].
 
         Raises:
             ValueError: it is not of this robot; one line.
         """
-        rows, names = self._rows["states"], message.name
-        position = rows.read(names, "joint_states.position", message.position)
-        self._velocity = self._optional(rows, message, "velocity", self._velocity)
-        self._effort = self._optional(rows, message, "effort", self._effort)
-        self._position = position
-        self.state_s = stamp_ns(message.header.stamp) / NANOSECONDS
+        self._position, velocity, effort = self._states.read(data, "joint_states")
+        self._velocity = self._optional(velocity, self._velocity)
+        self._effort = self._optional(effort, self._effort)
+        stamp = peek_stamp(data)
+        self.state_s = stamp / NANOSECONDS
+        return stamp
 
-    def _optional(
-        self, rows: Rows, message: JointState, field: str, before: FloatArray | None
-    ) -> FloatArray | None:
+    def _optional(self, now: FloatArray, before: FloatArray | None) -> FloatArray | None:
         """A field that a plant may lack; one that was there and is not any more is unknown."""
-        values = getattr(message, field)
-        if not values:
-            return None if before is None else self._unknown
-        return rows.read(message.name, f"joint_states.{field}", values)
+        if now.size:
+            return now
+        return None if before is None else self._unknown
 
-    def target(self, message: JointState, newest_ns: int) -> bool:
-        """Take a target; False for one that repeats a tick that is over.
+    def target(self, data: bytes, newest_ns: int) -> bool:
+        """Take a serialised target; False for one that repeats a tick that is over.
 
         Raises:
             ValueError: it is not of this robot; one line.
         """
-        target = self._rows["targets"].read(
-            message.name, "joint_targets.position", message.position
-        )
-        stamp = stamp_ns(message.header.stamp)
+        (target,) = self._targets.read(data, "joint_targets")
+        stamp = peek_stamp(data)
         if stamp < newest_ns and stamp / NANOSECONDS <= self.target_s:
             return False
         self._target, self.target_s = target, stamp / NANOSECONDS
         return True
 
-    def imu(self, message: Imu) -> None:
-        """Take an IMU's reading. By REP-145 a covariance of -1 says that a part is not there."""
-        q, w, a = message.orientation, message.angular_velocity, message.linear_acceleration
-        known = message.orientation_covariance[0] >= 0.0
-        self._up = self._mount.up((q.x, q.y, q.z, q.w) if known else (0.0, 0.0, 0.0, 0.0))
-        self._gyro = self._accel = None
-        if message.angular_velocity_covariance[0] >= 0.0:
-            self._gyro = self._mount.turn((w.x, w.y, w.z))
+    def imu(self, data: bytes) -> None:
+        """Take an IMU's serialised reading."""
+        gyro, accel = (reading := peek_imu(data)).gyro, reading.accel
+        self._up = self._mount.up(reading.orientation)
+        self._gyro = None if gyro is None else self._mount.turn(gyro)
         # an accelerometer that shows nothing at all is a field that nobody filled
-        if message.linear_acceleration_covariance[0] >= 0.0 and (a.x or a.y or a.z):
-            self._accel = self._mount.turn((a.x, a.y, a.z))
-        self._imu_s = stamp_ns(message.header.stamp) / NANOSECONDS
+        self._accel = self._mount.turn(accel) if accel and any(accel) else None
+        self._imu_s = peek_stamp(data) / NANOSECONDS
 
     def command(self, moves: bool, now_s: float) -> None:
         """Somebody drives; one who asked to stand still need not repeat it."""

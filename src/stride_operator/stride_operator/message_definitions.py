@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from struct import Struct
 from typing import Any
+
+from stride_control.messages import message_class
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 SCALARS = ["bool", "byte", "char", "float32", "float64", *INTEGERS]
@@ -13,19 +14,6 @@ PRIMITIVES = frozenset([*SCALARS, "string", "wstring"])
 SEPARATOR = "=" * 80
 
 Find = Callable[[str, str], str]  # (package, type) -> text of its .msg file; raises OSError
-
-
-def message_class(type_name: str) -> Any:
-    """Return the Python class of `pkg/msg/Name`.
-
-    Raises:
-        LookupError: The type is not installed.
-    """
-    package, kind, name = type_name.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.{kind}"), name)
-    except (ImportError, AttributeError) as error:
-        raise LookupError(f"message type {type_name} is not installed") from error
 
 
 def definition(type_name: str, find: Find) -> str:

@@ -15,17 +15,17 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
+from stride_control.cdr import padding_filter
 from stride_control.executor import run
+from stride_control.messages import message_class
 from stride_control.parameters import declare
 
 from stride_operator.bag_metadata import OfferedQos, Topic
 from stride_operator.bag_writer import BagWriter
-from stride_operator.cdr import padding_filter
 from stride_operator.config import RecorderConfig
 from stride_operator.message_definitions import (
     definition,
     installed,
-    message_class,
     stamp_reader,
 )
 from stride_operator.recorder import LogClock, request, wanted

@@ -16,6 +16,7 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import String
 from stride_control.messages import doubles, to_stamp
 from stride_control.node import TICK_QOS
+from stride_control.wire import Stencil
 from stride_core.frames import (
     quat_conjugate,
     quat_from_mujoco,
@@ -55,9 +56,12 @@ class Outputs:
         self._terrain = node.create_publisher(HeightField, "terrain", LATCHED)
 
         self._clock_message = Clock()
-        self._imu_message = Imu()
-        self._imu_message.header.frame_id = f"{self._prefix}imu_link"
-        self._joint_message = JointState(name=list(robot.joints))
+        imu = Imu()
+        imu.header.frame_id = f"{self._prefix}imu_link"
+        self._imu_message = Stencil(imu, "orientation", "angular_velocity", "linear_acceleration")
+        zeros = [0.0] * len(robot.joints)
+        joints = JointState(name=list(robot.joints), position=zeros, velocity=zeros, effort=zeros)
+        self._joint_message = Stencil(joints, "position", "velocity", "effort")
         self._contact_message = FootContacts(legs=list(robot.legs))
         self._contact_message.header.frame_id = self._prefix + TRUNK
         self._odom_message = Odometry(child_frame_id=self._prefix + TRUNK)
@@ -93,16 +97,13 @@ class Outputs:
             message.contact = truth.foot_contact[0].tolist()
             message.force = doubles(truth.foot_force[0])
             self._contacts.publish(message)
-        self._publish_imu(sensors, stamp)
+        values = (sensors.quaternion[0], sensors.gyro[0], sensors.accel[0])
+        self._imu.publish(self._imu_message.fill(nanoseconds, *values))
 
     def publish_joints(self, sensors: Sensors, nanoseconds: int) -> None:
         """``joint_states``, which starts the tick."""
-        joints = self._joint_message
-        joints.header.stamp = to_stamp(nanoseconds)
-        joints.position = doubles(sensors.position[0])
-        joints.velocity = doubles(sensors.velocity[0])
-        joints.effort = doubles(sensors.effort[0])
-        self._joints.publish(joints)
+        values = (sensors.position[0], sensors.velocity[0], sensors.effort[0])
+        self._joints.publish(self._joint_message.fill(nanoseconds, *values))
 
     def transforms_wanted(self) -> bool:
         """Whether anybody listens to ``/tf``."""
@@ -111,11 +112,6 @@ class Outputs:
     def publish_transforms(self, data: mujoco.MjData, nanoseconds: int) -> None:
         """Frames of all links, from MuJoCo's own kinematics."""
         self._tf.publish(self._tree.message(data, to_stamp(nanoseconds)))
-
-    def _publish_imu(self, sensors: Sensors, stamp: object) -> None:
-        self._imu_message.header.stamp = stamp
-        fill_imu(self._imu_message, sensors.quaternion[0], sensors)
-        self._imu.publish(self._imu_message)
 
     def _publish_odom(self, truth: Truth, stamp: object) -> None:
         self._odom_message.header.stamp = stamp

@@ -17,8 +17,9 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from stride_control.executor import run
-from stride_control.messages import NANOSECONDS, Rows, stamp_ns, to_stamp
+from stride_control.messages import NANOSECONDS, Rows, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
+from stride_control.wire import Reader
 
 from stride_msgs.srv import ResetSimulation, StepSimulation
 from stride_sim.exclusive import hold
@@ -58,9 +59,10 @@ class SimNode(StrideNode[SimConfig]):
         self.plant = Plant(self.robot, config.plant, self._terrain)
         self.plant.reset(config.seed, config.pose)
         self._period_ns = round(NANOSECONDS / config.plant.rate_hz)
-        self._rows = Rows("joint", self.robot.joints)
+        rows = Rows("joint", self.robot.joints)
+        self._commands = Reader(JointState, rows, "name", {"position": 1}, ["position"])
         self._target = self.robot.home
-        self._answer: JointState | None = None
+        self._answer = b""
         self._answered_ns = -1
         self._published_at = 0
         self._wait_for = [_topic_count(item) for item in config.wait_for]
@@ -75,7 +77,7 @@ class SimNode(StrideNode[SimConfig]):
         self.outputs.publish_terrain(self.plant.ground_of(), 0)
         self._onlookers = Onlookers(self, config, self.plant)
         self._transform_every = max(round(config.plant.rate_hz / config.transform_rate), 1)
-        self.create_subscription(JointState, "joint_commands", self._on_command, TICK_QOS)
+        self.create_subscription(JointState, "joint_commands", self._on_command, TICK_QOS, raw=True)
         self.create_service(ResetSimulation, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
         self.create_service(StepSimulation, "~/step", self._on_step)
@@ -109,7 +111,7 @@ class SimNode(StrideNode[SimConfig]):
 
     def _awaits_answer(self) -> bool:
         """The first tick, and in lockstep every tick, ends with its answer alone."""
-        return self._answered_ns < 0 or (self.config.waits and self._answer is None)
+        return self._answered_ns < 0 or (self.config.waits and not self._answer)
 
     def _start_when_ready(self) -> None:
         resolve = self.resolve_topic_name  # counting does not heed remappings
@@ -129,7 +131,7 @@ class SimNode(StrideNode[SimConfig]):
         if self.plant.tick % self._transform_every == 0 and self.outputs.transforms_wanted():
             self.outputs.publish_transforms(self.plant.robot_data(), now_ns)
         self._onlookers.look(now_ns, self.statistics)
-        self._answer = None
+        self._answer = b""
         self._publish(truth)
 
     def _judge(self, truth: Truth) -> None:
@@ -144,15 +146,15 @@ class SimNode(StrideNode[SimConfig]):
         self._published_at = perf_counter_ns()
         self.outputs.publish_joints(sensors, self._now_ns)
 
-    def _on_command(self, command: JointState) -> None:
+    def _on_command(self, command: bytes) -> None:
         heard_at = perf_counter_ns()
-        stamp = stamp_ns(command.header.stamp)
+        stamp = peek_stamp(command)
         if stamp > self._now_ns:
             self.warn_once("joint_commands", "joint_commands is stamped in the future: ignored")
             return
         if not self._obey(command):  # nor does it end the tick: a good one may follow
             return
-        if stamp == self._now_ns and self._answer is None:
+        if stamp == self._now_ns and not self._answer:
             self.statistics.add_latency((heard_at - self._published_at) * 1e-3)
             self._answer = command
         if self._answered_ns < 0:
@@ -167,16 +169,16 @@ class SimNode(StrideNode[SimConfig]):
         if self._pacer is not None:
             self._pacer.restart()
 
-    def _obey(self, command: JointState) -> bool:
+    def _obey(self, command: bytes) -> bool:
         """Hand a command to the plant. A position list that is empty switches the motors off."""
-        if not command.position:
-            self.plant.command(self.robot.home[None], np.array([False]))
-            return True
         try:
-            target = self._rows.read(command.name, "joint_commands.position", command.position)
+            (target,) = self._commands.read(command, "joint_commands")
         except ValueError as error:
             self.warn_once("joint_commands", f"{error}: ignored")
             return False
+        if not target.size:
+            self.plant.command(self.robot.home[None], np.array([False]))
+            return True
         if not np.isfinite(target).all():
             self.warn_once("joint_commands", "joint_commands.position is not finite: ignored")
             return False
@@ -186,7 +188,7 @@ class SimNode(StrideNode[SimConfig]):
 
     def _finish_tick(self) -> None:
         """Step the plant over the period that the tick began, and begin the next."""
-        if self._answer is None:
+        if not self._answer:
             self.statistics.missed += 1
             self._guard_motors()
         self.plant.step()
@@ -212,7 +214,7 @@ class SimNode(StrideNode[SimConfig]):
 
     def _retry_if_silent(self) -> None:
         patience = _RETRY_S if self._answered_ns >= 0 else _FIRST_RETRY_S
-        if (perf_counter_ns() - self._published_at) * 1e-9 > patience and self._answer is None:
+        if (perf_counter_ns() - self._published_at) * 1e-9 > patience and not self._answer:
             self.counts["ticks_repeated"] = self.counts.get("ticks_repeated", 0) + 1
             self._publish(self.plant.truth())
 
@@ -284,7 +286,7 @@ class SimNode(StrideNode[SimConfig]):
         """Out of a pause: the tick in which it began may have been answered meanwhile."""
         if self._pacer is not None:
             self._pacer.restart()
-        elif self._running and self._answer is not None:
+        elif self._running and self._answer:
             self._finish_tick()
 
     # --- the end --------------------------------------------------------------------------------

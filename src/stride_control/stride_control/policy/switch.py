@@ -28,7 +28,12 @@ class SwitchConfig:
     """How a policy takes over from another, and when it is taken back."""
 
     shadow_time: float = param(
-        0.5, doc="it computes beside the other one first", unit="s", min=0.0, max=600.0
+        0.5,
+        doc="it computes beside the other one first",
+        unit="s",
+        min=0.0,
+        max=600.0,
+        dynamic=True,
     )
     shadow_difference: float = param(
         0.02,
@@ -36,9 +41,15 @@ class SwitchConfig:
         unit="m",
         min=0.0,
         max=1.0,
+        dynamic=True,
     )
     fade_time: float = param(
-        0.5, doc="over which the residual goes from old to new", unit="s", min=0.0, max=60.0
+        0.5,
+        doc="over which the residual goes from old to new",
+        unit="s",
+        min=0.0,
+        max=60.0,
+        dynamic=True,
     )
     probation_time: float = param(
         5.0,
@@ -46,15 +57,21 @@ class SwitchConfig:
         unit="s",
         min=0.0,
         max=3600.0,
+        dynamic=True,
     )
     probation_tilt: float = param(
-        0.6, doc="of the trunk, by which it fails its probation", unit="rad", min=0.01, max=3.2
+        0.6,
+        doc="of the trunk, by which it fails its probation",
+        unit="rad",
+        min=0.01,
+        max=3.2,
+        dynamic=True,
     )
     return_time: float = param(
-        0.1, doc="over which the old one comes back", unit="s", min=0.0, max=60.0
+        0.1, doc="over which the old one comes back", unit="s", min=0.0, max=60.0, dynamic=True
     )
     fault_limit: int = param(
-        10, doc="consecutive faults after which it is unloaded", min=1, max=1_000_000
+        10, doc="consecutive faults after which it is unloaded", min=1, max=1_000_000, dynamic=True
     )
 
 

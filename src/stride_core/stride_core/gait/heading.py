@@ -51,7 +51,7 @@ def hold(
         what to add to the commanded turn ``(...)`` [rad/s], and the next heading ``(...)``.
     """
     error = heading - yaw
-    error = clip(error - _TURN * np.round(error / _TURN), -config.lead, config.lead)
+    error = clip(error - _TURN * np.rint(error / _TURN), -config.lead, config.lead)
     followed = walking & np.isfinite(error)
     error = np.where(followed, error, 0.0)
     return clip(config.gain * error, -config.most, config.most), yaw + error + turn * dt

@@ -55,6 +55,8 @@ class GaitState(NamedTuple):
             shape and pattern, kept while these rest.
         scale: ``(...)`` in (0, 1], what the limits left of the command; likewise.
         lean: ``(..., legs)`` share of the stride by which the feet lie behind; likewise.
+        longest: ``(..., legs, 2)`` stride that the leg and the servo give [m]: a function of shape
+            and pattern, kept while these rest.
     """
 
     phase: FloatArray
@@ -69,6 +71,7 @@ class GaitState(NamedTuple):
     stride: FloatArray
     scale: FloatArray
     lean: FloatArray
+    longest: FloatArray
 
 
 class GaitInputs(NamedTuple):
@@ -142,6 +145,7 @@ class Gait:
     def initial(self, inputs: GaitInputs) -> GaitState:
         """At rest, in the shape and pattern asked for."""
         lead = inputs.pattern.shape
+        shape = self._shape(inputs.shape, inputs.pattern, inputs.upright)
         return GaitState(
             phase=np.zeros(lead),
             walking=np.zeros(lead, dtype=bool),
@@ -149,12 +153,13 @@ class Gait:
             asked=np.zeros((*lead, 3)),
             heading=np.full(lead, np.nan),
             slowed=np.zeros(lead, dtype=bool),
-            shape=self._shape(inputs.shape, inputs.pattern, inputs.upright),
+            shape=shape,
             modulation=np.zeros((*lead, len(self.shape_rates))),
             pattern=inputs.pattern + 0,
             stride=np.zeros((*lead, *self.across.shape)),
             scale=np.ones(lead),
             lean=np.full((*lead, len(self.across)), self.lean),
+            longest=self._longest(shape, inputs.pattern),
         )
 
     def step(self, state: GaitState, inputs: GaitInputs, dt: float) -> tuple[GaitState, GaitOutput]:
@@ -172,11 +177,10 @@ class Gait:
             inputs.upright
             & (np.maximum.reduce(np.abs(inputs.command), axis=-1) > STANDING_STILL)
             & (pattern == inputs.pattern)
-            & (
-                state.walking
-                | (np.maximum.reduce(np.abs(shape - form) * _POSTURE, axis=-1) < _READY_TO_WALK)
-            )
         )
+        if shape is not state.shape:  # else it has arrived
+            away = np.maximum.reduce(np.abs(shape - form) * _POSTURE, axis=-1)
+            wanted &= state.walking | (away < _READY_TO_WALK)
         # too fast in one component slows down all three, so that the direction stays
         share = np.abs(inputs.command) * self.per_speed
         excess = np.maximum.reduce(share, axis=-1)
@@ -195,13 +199,19 @@ class Gait:
         # have shrunk to nothing.
         stops = (phase >= 1.0) & ~wanted & ~np.logical_or.reduce(command, axis=-1)
         walking = (state.walking | wanted) & ~stops
-        strides = state.stride, state.scale, state.lean
-        if command is not state.command or shape is not state.shape:
-            strides = self._strides(command, shape, pattern)
+        strides, longest = (state.stride, state.scale, state.lean), state.longest
+        reformed = shape is not state.shape or np.logical_or.reduce(
+            pattern != state.pattern, axis=None
+        )
+        if reformed:
+            longest = self._longest(shape, pattern)
+        if reformed or command is not state.command:
+            strides = self._strides(command, shape, pattern, longest)
         phase = walking * (phase % 1.0)
         slowed = (excess > 1.0) | (beyond > 1.0)
         return GaitState(
-            *(phase, walking, command, asked, heading, slowed, shape, modulation, pattern), *strides
+            *(phase, walking, command, asked, heading, slowed, shape, modulation, pattern),
+            *(*strides, longest),
         )
 
     def _modulate(self, state: GaitState, inputs: GaitInputs, dt: float) -> FloatArray:
@@ -221,20 +231,23 @@ class Gait:
         goal[..., 1] = np.minimum(goal[..., 1], goal[..., 0] - self.shortest_leg)
         return np.where(upright[..., None], goal, self.seat)
 
+    def _longest(self, shape: FloatArray, pattern: IntArray) -> FloatArray:
+        """Longest stride of each leg, ``(..., legs, 2)``."""
+        outside = np.abs(self._rest(shape)[..., :2]) - np.abs(self.stance[:, :2])
+        swing_time = (1.0 - self.duty[pattern]) * shape[..., 2, None]
+        return self.strides.longest(shape[..., :1], swing_time, outside)
+
     def _strides(
-        self, command: FloatArray, shape: FloatArray, pattern: IntArray
+        self, command: FloatArray, shape: FloatArray, pattern: IntArray, longest: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What each foot must travel in one stance, (v + ω × arm)·stance_time, within the limits.
 
         Returns ``stride``, ``scale`` and ``lean`` of ``GaitState``.
         """
-        duty, cycle = self.duty[pattern], shape[..., 2, None]
         velocity = self.speed_map(command, pattern)
         across = velocity[..., 2, None, None] * self.across
-        times = duty * cycle * shape[..., _STRIDE, None]
+        times = self.duty[pattern] * (shape[..., 2] * shape[..., _STRIDE])[..., None]
         stride = (velocity[..., None, :2] + across) * times[..., None]
-        outside = np.abs(self._rest(shape)[..., :2]) - np.abs(self.stance[:, :2])
-        longest = self.strides.longest(shape[..., :1], (1.0 - duty) * cycle, outside)
         # Within the straight lines between the ends of the longest strides: what a convex
         # workspace surely holds.
         share = np.abs(stride) / longest

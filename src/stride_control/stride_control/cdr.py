@@ -165,18 +165,46 @@ class PaddingFilter:
         return layout
 
 
+def canonical(data: bytes, cls: Any, message_class: Callable[[str], Any]) -> bytes:
+    """What a publisher would send: without the bytes that rclpy's ``serialize_message`` leaves
+    behind the last field, and with zeros in the gaps.
+
+    Raises:
+        ValueError: a type that cannot be walked.
+    """
+    return padding_filter(cls, message_class)(data[: _walk(data, cls, message_class).offset])
+
+
+def gaps(data: bytes, cls: Any, message_class: Callable[[str], Any]) -> list[slice]:
+    """Where a message, little-endian, has no meaning.
+
+    Raises:
+        ValueError: a type that cannot be walked.
+    """
+    return [slice(*gap) for gap in _walk(data, cls, message_class).gaps]
+
+
+def _walk(data: bytes, cls: Any, message_class: Callable[[str], Any]) -> Cursor:
+    cursor = Cursor(data)
+    message_step(cls.get_fields_and_field_types(), _fields_of(message_class))(cursor)
+    return cursor
+
+
 def padding_filter(cls: Any, message_class: Callable[[str], Any]) -> Callable[[bytes], bytes]:
     """Return the filter of a message class; one that changes nothing if it cannot be walked.
 
     `message_class` gives the class of a type `pkg/msg/Name`.
     """
+    try:
+        return PaddingFilter(cls.get_fields_and_field_types(), _fields_of(message_class))
+    except (ValueError, LookupError):
+        return lambda data: data
 
+
+def _fields_of(message_class: Callable[[str], Any]) -> Callable[[str], FieldTypes]:
     def fields_of(kind: str) -> FieldTypes:
         package, name = kind.split("/")
         fields: FieldTypes = message_class(f"{package}/msg/{name}").get_fields_and_field_types()
         return fields
 
-    try:
-        return PaddingFilter(cls.get_fields_and_field_types(), fields_of)
-    except (ValueError, LookupError):
-        return lambda data: data
+    return fields_of

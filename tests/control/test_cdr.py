@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stride_operator.cdr import LARGE, PaddingFilter, padding_filter
-from stride_operator.message_definitions import message_class
+from stride_control.cdr import LARGE, PaddingFilter, padding_filter
+from stride_control.messages import message_class
 
 HEAD = b"\0\1\0\0"
 DTYPES: dict[str, Any] = {"boolean": bool, "double": float, "octet": "uint8"}
