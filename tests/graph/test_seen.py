@@ -59,9 +59,15 @@ def test_every_node_and_topic_is_there_with_its_type_and_writer(watcher: Watcher
     watcher.graph.until(lambda: dict(node.get_topic_names_and_types()).keys() >= TYPES.keys())
     found = dict(node.get_topic_names_and_types())
     assert {topic: found[topic] for topic in TYPES} == {t: [kind] for t, kind in TYPES.items()}
-    for topic, writer in WRITERS.items():
-        names = [info.node_name for info in node.get_publishers_info_by_topic(topic)]
-        assert names == [writer], topic
+
+    def writers() -> dict[str, list[str]]:
+        """By topic; who writes is known a little later than that somebody does."""
+        return {
+            topic: [info.node_name for info in node.get_publishers_info_by_topic(topic)]
+            for topic in WRITERS
+        }
+
+    watcher.graph.until(lambda: writers() == {t: [name] for t, name in WRITERS.items()})
 
 
 def test_every_topic_of_a_tick_comes_once_each_tick_with_its_stamp(watcher: Watcher) -> None:

@@ -25,7 +25,8 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
 from stride_operator.page import PageError, free_port
 from stride_operator.viewer_node import RealTimeFactor, ViewerNode, first_child
 from tf2_msgs.msg import TFMessage
@@ -128,6 +129,37 @@ def green(pixels: np.ndarray) -> int:
     return int(((left[..., 1] > 120) & (left[..., 1] - left[..., 0] > 50)).sum())
 
 
+CLICK = """[...document.querySelectorAll('button')]
+    .find(one => one.innerText.includes('%s')).click()"""
+KEY = {"key": "x", "code": "KeyX", "windowsVirtualKeyCode": 88, "text": "x"}
+
+
+def stopped_from(tab: Any, graph: Any) -> None:
+    """Hit the button, then the key; each says ``estop`` once."""
+    heard: list[bool] = []
+    ears = graph.add(Node, "ears")
+    ears.create_subscription(Bool, "estop", lambda message: heard.append(message.data), 10)
+    graph.until(lambda: ears.count_publishers("estop"))
+    tab.evaluate(CLICK % "Stop: motors off")
+    graph.until(lambda: heard == [True])
+    tab.call("Input.dispatchKeyEvent", type="keyDown", **KEY)
+    tab.call("Input.dispatchKeyEvent", type="keyUp", **KEY)
+    graph.until(lambda: heard == [True, True])
+    resets: list[str] = []
+
+    def on_reset(_request: Any, response: Any) -> Any:
+        resets.append("reset")
+        return response
+
+    ears.create_service(Trigger, "safety/reset", on_reset)
+
+    def asked() -> bool:
+        tab.evaluate(CLICK % "Reset the watchdog")
+        return bool(resets)
+
+    graph.until(asked)
+
+
 def test_a_browser_shows_the_robot_its_ground_and_its_figures(
     graph: Any, address: str, tmp_path: Path
 ) -> None:
@@ -144,6 +176,7 @@ def test_a_browser_shows_the_robot_its_ground_and_its_figures(
 
         graph.until(lambda: "Waiting for a robot" in words())
         assert "0.25" in graph.until(lambda: "ACTIVE" in words() and words())
+        stopped_from(tab, graph)
         empty = picture(tab)
         assert white(empty) < 50 and green(empty) < 20
         robot.appear()

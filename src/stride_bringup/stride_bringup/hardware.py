@@ -18,6 +18,10 @@ Imu = Literal["none", "bno055"]
 _PRIORITIES = {"twin": 70, "actuator": 60, "safety": 50, "imu": 45, "control": 40}
 """SCHED_FIFO: what stands beside the motors goes first."""
 
+_IMU_AGE_S = 0.03
+"""An IMU has a clock of its own: its newest reading is up to a period and a hop older than the
+tick. A policy must do with it."""
+
 
 @dataclass(frozen=True)
 class HardwareOptions(Options):
@@ -116,7 +120,7 @@ def hardware_nodes(options: HardwareOptions) -> list[NodeSpec]:
         parameters={**found.parameters, "expect_motors": True, "expected_nodes": alive},
     )
     outside = [_twin(options)] if options.twin else _imu(options)
-    apart = [node for node in others if node.expendable]
+    apart = [_told(node, imu_age=_IMU_AGE_S) for node in others if node.expendable]
     control = [together("control", thinking), *apart]
     own = [*outside, safety, *control, _estimator(options), _actuator(options)]
     if options.realtime and not options.twin:  # a twin is often not alone on its machine
@@ -124,11 +128,16 @@ def hardware_nodes(options: HardwareOptions) -> list[NodeSpec]:
     return [*own, *guests(options)]
 
 
+def _told(node: NodeSpec, **parameters: Any) -> NodeSpec:
+    """A node with further parameters."""
+    return replace(node, parameters={**node.parameters, **parameters})
+
+
 def _first(node: NodeSpec, priority: int) -> NodeSpec:
     """A node whose process goes before others."""
     if node.members:
         return replace(node, members=tuple(_first(one, priority) for one in node.members))
-    return replace(node, parameters={**node.parameters, "realtime_priority": priority})
+    return _told(node, realtime_priority=priority)
 
 
 def together(name: str, members: Sequence[NodeSpec]) -> NodeSpec:
@@ -147,7 +156,7 @@ def _actuator(options: HardwareOptions) -> NodeSpec:
     return NodeSpec(
         *("actuator", "stride_hardware", "actuator_node"),
         "stride_hardware.actuator_node:ActuatorNode",
-        hears=("joint_commands",),
+        hears=("joint_commands", "safety_status"),
         tells=("joint_states", "motor_states"),
         latches=("robot_description",),
         parameters={

@@ -18,6 +18,7 @@ from stride_bringup.graph import check_remappings
 from stride_bringup.hardware import HardwareOptions, hardware_nodes, temporary_folder
 from stride_bringup.processes import Children
 from stride_bringup.run import Result, how
+from stride_bringup.stop_key import StopKey
 from stride_hardware import calibration
 
 GUESTS = ("viewer", "recorder")
@@ -56,7 +57,12 @@ def _look_first(options: HardwareOptions) -> None:
 def _processes(options: HardwareOptions) -> Result:
     stop = StopFlag()
     stop.install()
-    with Children() as children:
+    with Children() as children, StopKey(options.namespace) as key:
+
+        def stopped() -> bool:
+            key.poll()
+            return stop.signum is not None
+
         specs = hardware_nodes(options)
         guests = {spec.name for spec in specs if spec.name in GUESTS}
         by_name = {spec.name: spec for spec in specs}
@@ -65,7 +71,7 @@ def _processes(options: HardwareOptions) -> Result:
             if spec.name == "twin" and not _wait_for(Path(options.bus), children, stop):
                 return Result(None, refused=True)
         while not stop.signum:
-            ended = children.wait(lambda: stop.signum is not None)
+            ended = children.wait(stopped)
             if stop.signum:
                 break
             for name, status in ended.items():

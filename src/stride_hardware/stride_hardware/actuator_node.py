@@ -27,6 +27,7 @@ from stride_control.node import TICK_QOS, StrideNode
 
 from stride_hardware import calibration, state_file
 from stride_hardware.actuator_config import ActuatorConfig, calibration_path, state_path
+from stride_hardware.cause import Cause
 from stride_hardware.driver import Driver, Power, Reading
 from stride_hardware.figures import LoopFigures
 from stride_hardware.guard import Guard, Watch
@@ -34,7 +35,7 @@ from stride_hardware.layouts import LAYOUTS
 from stride_hardware.mock_bus import MockBus
 from stride_hardware.motors import BusError, MotorBus
 from stride_hardware.rustypot_bus import RustypotBus
-from stride_msgs.msg import MotorStates
+from stride_msgs.msg import MotorStates, SafetyStatus
 
 _FUTURE_S = 0.05
 _REOPEN_S = 0.5
@@ -65,6 +66,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         self._sent_ns = self._obeyed_ns = 0
         self._sent_at = 0.0
         self._recorded = ("", "")
+        self._why = Cause()
         self._rows = Rows("joint", self.robot.joints)
         self._joints = JointState(name=list(self.robot.joints))
         self._motors = MotorStates(name=list(self.robot.joints))
@@ -76,6 +78,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         self.create_subscription(
             JointState, "joint_commands", self.timed(self._on_command), TICK_QOS
         )
+        self.create_subscription(SafetyStatus, "safety_status", self._why.hear, TICK_QOS)
         if self.config.autostart:
             self.trigger_configure()
             if not self._failure:
@@ -309,7 +312,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
     def _record(self) -> None:
         driver = self._driver
         assert driver is not None
-        now = (driver.power.name.lower(), driver.cause)
+        now = (driver.power.name.lower(), self._cause())
         if now == self._recorded:
             return
         if driver.cause and now[0] in ("ramping", "locked") and self._recorded[1] != now[1]:
@@ -321,6 +324,11 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
             state_file.record(self._state_path(), *now, robot=self.robot.name, missing=missing)
         except OSError as error:
             self.warn_once("state_file", f"{self._state_path()}: {error.strerror}")
+
+    def _cause(self) -> str:
+        driver = self._driver
+        assert driver is not None
+        return self._why.of(driver.cause, driver.powered)
 
     def diagnose(self) -> dict[str, str]:
         """State of the driver and of the bus."""
@@ -351,7 +359,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
             driver.off()
         except BusError as error:
             self.get_logger().error(str(error))
-        if not driver.cause:
+        if not self._cause():
             driver.cause = cause
         self._record()
 
@@ -367,7 +375,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         if not self.config.summary or self._driver is None or not hasattr(self, "_figures"):
             return
         figures = self._figures.summary(self._calibration.baudrate, self._driver.bus.traffic)
-        figures["cause"] = self._driver.cause
+        figures["cause"] = self._cause()
         Path(self.config.summary).write_text(json.dumps(figures), "utf-8")
 
     def destroy_node(self) -> None:

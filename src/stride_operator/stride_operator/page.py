@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import rich
@@ -58,6 +58,13 @@ class Page:
         self._trail_grew = False
         self.panel.reset.on_click(lambda _: self.scene.reset_camera())
         self.panel.trail.on_update(lambda _: self.scene.draw_trail(self.panel.trail.value))
+
+    def when_asked(self, stop: Callable[[], None], resume: Callable[[], None]) -> None:
+        """Call, from threads of viser's own, when somebody asks for an emergency stop or for its
+        end."""
+        self.panel.stop.on_click(lambda _: stop())
+        self.panel.stop_key.on_trigger(lambda _: stop())
+        self.panel.resume.on_click(lambda _: resume())
 
     @property
     def port(self) -> int:

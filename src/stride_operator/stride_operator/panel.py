@@ -13,6 +13,7 @@ import viser
 from viser import uplot
 
 HISTORY = 10.0  # s of the chart
+_STOP = "Stop: motors off"
 GOOD, CAUTION, BAD, QUIET = "#3ddc97", "#f5a524", "#ff5d5d", "#7d8896"
 STATES = {
     0: ("BOOT", QUIET),
@@ -180,6 +181,9 @@ class Panel:
             control_width="medium",
         )  # fmt: skip
         gui.set_panel_label("stride")
+        icon = viser.Icon.HAND_STOP
+        self.stop = gui.add_button(_STOP, color="red", hint="also the key X", icon=icon)
+        self.stop_key = gui.add_command(_STOP, hotkey="X", icon=icon)
         self._figures = gui.add_html(html(Status()))
         self._history = SpeedHistory()
         self._chart = gui.add_uplot(
@@ -190,6 +194,7 @@ class Panel:
         self.follow = gui.add_checkbox("Follow the robot", True)
         self.trail = gui.add_checkbox("Show its path", True)
         self.reset = gui.add_button("Reset the view")
+        self.resume = gui.add_button("Reset the watchdog", hint="after a stop: stands up again")
 
     def show(self, status: Status) -> None:
         """Show the figures."""

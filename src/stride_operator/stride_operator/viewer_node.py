@@ -15,7 +15,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Imu
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
 from stride_control.executor import run
 from stride_control.parameters import declare
 from stride_core.frames import tilt_angle
@@ -60,6 +61,12 @@ class ViewerNode(Node):
         self._ground: Ground | None = None
         self._factor = RealTimeFactor()
         self._page = Page(config.host, config.port)
+        self._estop = self.create_publisher(Bool, "estop", 10)
+        self._reset = self.create_client(Trigger, "safety/reset")
+        self._page.when_asked(
+            stop=lambda: self._estop.publish(Bool(data=True)),
+            resume=lambda: self._reset.call_async(Trigger.Request()),
+        )
         self._listen(config.tf)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # not the simulated one
         self.create_timer(1.0 / config.rate, self._update, clock=steady)

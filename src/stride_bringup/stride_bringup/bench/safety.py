@@ -157,7 +157,7 @@ class Plant(Node):
             publisher.publish(message)
 
     def _on_command(self, command: JointState) -> None:
-        if command.header.stamp != self._state.header.stamp:
+        if not self._stamp or command.header.stamp != self._state.header.stamp:
             return
         self.times.append((perf_counter_ns() - self._sent) * 1e-3)
         self.done = len(self.times) >= self._trips

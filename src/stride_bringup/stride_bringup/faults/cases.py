@@ -31,8 +31,8 @@ from stride_bringup.faults.stage import Mutate, Stage
 TICK = 0.01
 UPSTREAM = 0.2 + 0.3
 """The driver's timeout, and the time over which its torque then falls [s]."""
-GUARD = 1.0 + 0.3
-"""Of the guard, as the twin's run has it [s]."""
+GUARD = 0.4 + 0.3
+"""The guard's timeout, and the time over which the torque then falls [s]."""
 
 Inject = Callable[[Stage], None]
 

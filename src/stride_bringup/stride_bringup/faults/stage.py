@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import tempfile
@@ -248,9 +249,9 @@ class Stage:
         return self.status is not None and reason in self.status[1].reasons
 
     def cause(self) -> str:
-        """What the driver left on disk."""
+        """What the driver left on disk; empty where nothing is wrong."""
         path = Path(self.options.folder, "last_state.json")
-        return path.read_text("utf-8") if path.is_file() else ""
+        return str(json.loads(path.read_text("utf-8"))["cause"]) if path.is_file() else ""
 
     def torque(self) -> bool:
         """Whether any servo has torque that could hear of it."""

@@ -1,0 +1,36 @@
+"""The cause on disk: whoever took the torque off first is named."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from stride_hardware.cause import Cause
+
+from stride_msgs.msg import SafetyStatus
+
+
+def damping(*reasons: str) -> SafetyStatus:
+    n = len(reasons)
+    return SafetyStatus(
+        state=SafetyStatus.DAMPING, reasons=list(reasons), values=[1.25] * n, limits=[1.0] * n
+    )
+
+
+def test_the_watchdogs_reason_is_named_until_the_motors_have_torque_again() -> None:
+    cause = Cause()
+    assert cause.of("", powered=True) == ""
+    cause.hear(damping("TILT", "FALL"))
+    assert cause.of("", powered=False) == "watchdog: TILT (1.25, limit 1), FALL (1.25, limit 1)"
+    cause.hear(SafetyStatus(state=SafetyStatus.STANDBY))
+    assert cause.of("", powered=False) == ""
+
+
+def test_the_drivers_own_reason_outlives_the_watchdogs_hearsay() -> None:
+    cause = Cause()
+    assert cause.of("no command for 210 ms", powered=True) == "no command for 210 ms"
+    cause.hear(damping("MOTORS_LOCKED"))
+    assert cause.of("", powered=False) == "no command for 210 ms"
+    cause.of("", powered=True)
+    assert cause.of("", powered=False) == "watchdog: MOTORS_LOCKED (1.25, limit 1)"
