@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 from stride_core.arrays import scalar
 
 from stride_control.config import SafetyNodeConfig
-from stride_control.executor import run
+from stride_control.executor import RefusedError, run
 from stride_control.messages import NANOSECONDS, doubles, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.vigilance import Vigilance
@@ -160,14 +160,14 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         """Give up on a robot that is not fit to start.
 
         Raises:
-            ValueError: it was not for too long; one line that says why.
+            RefusedError: it was not for too long; one line that says why.
         """
         if not self.config.watch_plant or self._state.mode != safety.Mode.BOOT:
             return
         first = now if self._first_s is None else self._first_s
         if 0.0 < self.config.boot_patience < now - first:
             why = ", ".join(map(_words, self._explained))
-            raise ValueError(
+            raise RefusedError(
                 f"the robot is not fit to start: {why}: expected it upright and at rest, its IMU"
                 " and its motors answering"
             )
