@@ -128,7 +128,7 @@ def test_it_turns_back_to_its_heading_with_the_imu_of_the_tick(
         if tick % 2 == 0:  # whichever comes first
             walk.around.say("imu", looking(yaw), tick)
             if tick == 0:  # the first tick waits for nothing
-                graph.until(lambda: walk.node._imu)
+                graph.until(lambda: walk.node._imu_comes)
             message = walk.go()
         else:
             walk.around.say("joint_states", joints(), tick)

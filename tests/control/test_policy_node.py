@@ -406,8 +406,7 @@ def test_how_a_policy_takes_over_may_be_changed_while_running(robot: Robot) -> N
     changed = [Parameter("switch.fade_time", value=0.1), Parameter("switch.shadow_time", value=0.0)]
     assert all(answer.successful for answer in robot.node.set_parameters(changed))
     assert robot.swap("b").success
-    began = next(e for e in robot.events if e.kind == PolicyEvent.SWITCHED and e.policy[:1] == "b")
-    robot.until_event(PolicyEvent.CONFIRMED)
-    confirmed = robot.events[-1]
+    confirmed = robot.event_after(1, PolicyEvent.CONFIRMED)  # the first is of the start
+    began = robot.event_after(1, PolicyEvent.SWITCHED)
     # the fade and the probation, in ticks of 10 ms
     assert tick_of(confirmed) - tick_of(began) == 10 + 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu, JointState
 from stride_control.cdr import canonical
+from stride_control.gait_node import GaitNode
+from stride_control.ik_node import IkNode
 from stride_control.messages import (
     Rows,
     message_class,
@@ -25,9 +29,12 @@ from stride_control.messages import (
     peek_stamp,
     stamp_ns,
 )
+from stride_control.policy_node import PolicyNode
+from stride_control.safety_node import SafetyNode
 from stride_control.wire import Reader, Stencil
 from tests.control.surroundings import SPEC
 from tests.graph.harness import Graph
+from tests.policy.models import write_policy
 
 from stride_msgs.msg import FootTargets, Residual
 
@@ -166,3 +173,36 @@ def test_the_whole_imu_is_read_at_once() -> None:
     for field in ("orientation", "angular_velocity", "linear_acceleration"):
         getattr(imu, f"{field}_covariance")[0] = -1.0  # REP-145
     assert peek_imu(serialize_message(imu)) == ((0.0,) * 4, None, None)
+
+
+@pytest.mark.parametrize("node_class", [GaitNode, IkNode, SafetyNode, PolicyNode])
+def test_bytes_that_are_no_message_are_said_once_and_dropped(
+    graph: Graph, yaml: list[str], tmp_path: Path, node_class: type[Any]
+) -> None:
+    write_policy(tmp_path / "a.onnx")
+    policy = [Parameter("policy", value=str(tmp_path / "a.onnx"))]
+    node = graph.add(
+        node_class,
+        cli_args=yaml,
+        parameter_overrides=policy if node_class is PolicyNode else [],
+    )
+    lines: list[str] = []
+    node.get_logger().warning = lines.append
+    surroundings = graph.add(Node, "surroundings")
+    topics = {t.topic_name.strip("/"): t.msg_type for t in node.subscriptions if t.raw}
+    assert len(topics) > 1
+    for topic, kind in topics.items():
+        publisher = surroundings.create_publisher(kind, topic, 10)
+        graph.until(publisher.get_subscription_count)
+        for data in (b"\0\1\0\0", bytes(11)):
+            publisher.publish(data)
+        graph.until(lambda: node.counts.get(f"{topic}_faults") == 2)  # noqa: B023
+    assert len(lines) == len(topics)
+    assert all("bytes are no" in line for line in lines), lines
+
+
+def test_a_stencil_takes_as_many_numbers_as_it_has_places_for() -> None:
+    stencil = Stencil(targets(), "position")
+    for wrong in ((np.zeros(11),), (), (np.zeros(12), np.zeros(1))):
+        with pytest.raises(ValueError):
+            stencil.fill(0, *wrong)

@@ -62,15 +62,13 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._rates_ns = _NO_TICK
         self._patient = self.config.expect_residual and self.config.rates_deadline > 0.0
         self._mount = ImuMount(self.robot.imu.rpy)
-        self._imu = b""
+        self._orientation: tuple[float, ...] = ()
         self._imu_ns = _NO_TICK
         self._imu_comes = False
         self._messages: dict[tuple[str, str], Stencil[FootTargets]] = {}
         self._feet = self.create_publisher(FootTargets, "foot_targets", TICK_QOS)
-        self.create_subscription(
-            JointState, "joint_states", self.timed(self._on_state), TICK_QOS, raw=True
-        )
-        self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS, raw=True)
+        self.hear(JointState, "joint_states", self.timed(self._on_state))
+        self.hear(Imu, "imu", self._on_imu)
         self.create_subscription(Residual, "residual", self._on_residual, TICK_QOS)
         # In lockstep a simulated clock stands still while the tick waits.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -83,9 +81,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         else:
             self.create_subscription(Twist, "cmd_vel", self._on_twist, 10)
         self._obedience = Obedience()
-        self.create_subscription(
-            SafetyStatus, "safety_status", self._obedience.hear, TICK_QOS, raw=True
-        )
+        self.hear(SafetyStatus, "safety_status", self._obedience.hear)
         self.create_service(Trigger, "~/stand_up", self._on_stand_up)
         self.create_service(Trigger, "~/sit_down", self._on_sit_down)
 
@@ -130,7 +126,8 @@ class GaitNode(StrideNode[GaitNodeConfig]):
             self._tick(now)
 
     def _on_imu(self, data: bytes) -> None:
-        self._imu, self._imu_ns, self._imu_comes = data, peek_stamp(data), True
+        self._orientation, self._imu_ns = peek_orientation(data), peek_stamp(data)
+        self._imu_comes = True
         self._tick_if_complete()
 
     def _on_residual(self, residual: Residual) -> None:
@@ -189,10 +186,10 @@ class GaitNode(StrideNode[GaitNodeConfig]):
 
     def _yaw(self, now: int) -> FloatArray | None:
         """Where the robot looks by a reading that is not old; None if there is none."""
-        wanted = self.config.gait.heading.gain and self._imu
+        wanted = self.config.gait.heading.gain and self._orientation
         if not wanted or self._imu_ns < now - _OLD_NS:
             return None
-        return self._mount.yaw(peek_orientation(self._imu))
+        return self._mount.yaw(self._orientation)
 
     def _expire_command(self, now: int) -> None:
         """A cmd_vel that is not repeated stops the robot; the initial command stands until then."""

@@ -45,12 +45,8 @@ class IkNode(StrideNode[IkNodeConfig]):
         self._message = Stencil(message, "position")
         self._zero = np.zeros((len(legs), 3))
         self._targets = self.create_publisher(JointState, "joint_targets", TICK_QOS)
-        self.create_subscription(
-            FootTargets, "foot_targets", self.timed(self._on_feet), TICK_QOS, raw=True
-        )
-        self.create_subscription(
-            Residual, "residual", self.timed(self._on_residual), TICK_QOS, raw=True
-        )
+        self.hear(FootTargets, "foot_targets", self.timed(self._on_feet))
+        self.hear(Residual, "residual", self.timed(self._on_residual))
         # In lockstep a simulated clock stands still while the tick waits.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period = self.config.residual_deadline

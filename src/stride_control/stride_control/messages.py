@@ -5,17 +5,22 @@ from __future__ import annotations
 import importlib
 from array import array
 from collections.abc import Sequence
-from struct import unpack_from
+from struct import calcsize, error, unpack_from
 from typing import Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from rclpy.serialization import deserialize_message
 from stride_core.arrays import FloatArray
 
 NANOSECONDS = 1_000_000_000
 
 _HEADER = 4
 """Where a CDR message begins, behind its encapsulation; byte 1 of that is odd for little-endian."""
+
+
+class MessageError(ValueError):
+    """Bytes that are no message of their topic's type."""
 
 
 def stamp_ns(stamp: Time) -> int:
@@ -30,16 +35,20 @@ def to_stamp(nanoseconds: int) -> Time:
 
 
 def peek_stamp(data: bytes) -> int:
-    """Stamp [ns] of a serialised message that begins with a header (CDR), without reading it."""
-    sec, nanosec = unpack_from("<iI" if data[1] & 1 else ">iI", data, _HEADER)
+    """Stamp [ns] of a serialised message that begins with a header (CDR), without reading it.
+
+    Raises:
+        MessageError: it is too short for one; likewise below.
+    """
+    sec, nanosec = _peek(data, "iI", _HEADER)
     return int(sec) * NANOSECONDS + int(nanosec)
 
 
 def peek_frame(data: bytes) -> str:
     """Its frame_id."""
-    (length,) = unpack_from("<I" if data[1] & 1 else ">I", data, _HEADER + 8)
+    (length,) = _peek(data, "I", _HEADER + 8)
     start = _HEADER + 12
-    return data[start : start + length - 1].decode()
+    return data[start : start + length - 1].decode(errors="replace")
 
 
 def peek_orientation(data: bytes) -> tuple[float, float, float, float]:
@@ -47,13 +56,24 @@ def peek_orientation(data: bytes) -> tuple[float, float, float, float]:
 
     Reading the whole message takes 30 µs; gait and watchdog want no more than this of it.
     """
-    little = data[1] & 1
-    (length,) = unpack_from("<I" if little else ">I", data, _HEADER + 8)
-    start = _HEADER + (12 + length + 7) // 8 * 8  # doubles are aligned, from the header on
-    *orientation, covariance = unpack_from("<5d" if little else ">5d", data, start)
+    *orientation, covariance = peek_behind_header(data, "5d")
     # REP-145: a covariance of -1 says that this IMU gives no orientation
     x, y, z, w = orientation if covariance >= 0.0 else (0.0, 0.0, 0.0, 0.0)
     return x, y, z, w
+
+
+def peek_behind_header(data: bytes, what: str) -> tuple[Any, ...]:
+    """First fields of a serialised message behind its header: bytes or doubles, as for struct."""
+    (length,) = _peek(data, "I", _HEADER + 8)
+    size = calcsize("=" + what[-1])
+    return _peek(data, what, _HEADER + (12 + int(length) + size - 1) // size * size)
+
+
+def _peek(data: bytes, what: str, start: int) -> tuple[Any, ...]:
+    try:
+        return unpack_from(("<" if data[1] & 1 else ">") + what, data, start)
+    except (error, IndexError):
+        raise MessageError(f"{len(data)} bytes are no message") from None
 
 
 class ImuReading(NamedTuple):
@@ -74,10 +94,7 @@ def peek_imu(data: bytes) -> ImuReading:
 
     By REP-145 a covariance whose first element is -1 says that its part is not there.
     """
-    little = data[1] & 1
-    (length,) = unpack_from("<I" if little else ">I", data, _HEADER + 8)
-    start = _HEADER + (12 + length + 7) // 8 * 8
-    values = unpack_from("<37d" if little else ">37d", data, start)
+    values = peek_behind_header(data, "37d")
     return ImuReading(
         orientation=values[:4] if values[4] >= 0.0 else (0.0,) * 4,
         gyro=values[13:16] if values[16] >= 0.0 else None,
@@ -139,6 +156,18 @@ class Rows:
         if names == self._names:
             return slice(None)
         return np.array([names.index(name) for name in self._names])
+
+
+def read_message(data: bytes, kind: type) -> Any:
+    """The message of a type that was serialised.
+
+    Raises:
+        MessageError: it was none.
+    """
+    try:
+        return deserialize_message(data, kind)
+    except RuntimeError:
+        raise MessageError(f"{len(data)} bytes are no {kind.__name__}") from None
 
 
 def message_class(type_name: str) -> Any:

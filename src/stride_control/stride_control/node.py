@@ -16,6 +16,7 @@ from stride_core.robot import load_robot
 
 from stride_control import mistakes, parameters
 from stride_control.config import RobotChoice
+from stride_control.messages import MessageError
 
 Config = TypeVar("Config", bound=RobotChoice)
 Message = TypeVar("Message")
@@ -65,6 +66,20 @@ class StrideNode(Node, Generic[Config]):
     def _change(self, config: Config) -> None:
         self.apply(config)
         self.config = config
+
+    def hear(self, kind: type, topic: str, callback: Callable[[bytes], None]) -> Any:
+        """Subscribe to a topic of the tick, serialised: a callback reads no more than it needs.
+
+        A message that is none is counted, said once, and dropped.
+        """
+
+        def heard(data: bytes) -> None:
+            try:
+                callback(data)
+            except MessageError as error:
+                self.warn_once(topic, f"{topic}: {error}: ignored")
+
+        return self.create_subscription(kind, topic, heard, TICK_QOS, raw=True)
 
     def timed(self, callback: Callable[[Message], None]) -> Callable[[Message], None]:
         """Measure a tick's callback for ``diagnostics``."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from struct import unpack_from
-
-from stride_control.messages import NANOSECONDS
+from stride_control.messages import NANOSECONDS, peek_behind_header, peek_stamp
 from stride_msgs.msg import SafetyStatus
 
 _PATIENCE_NS = NANOSECONDS // 20
 """A word of the watchdog counts from this much after its stamp. In lockstep nobody waits for
 ``safety_status``: by then it has come, however fast the run, so that the same seed walks alike."""
 
-_HEADER = 4  # bytes of the encapsulation
 _WALKS = SafetyStatus.ACTIVE
 
 
@@ -26,10 +23,9 @@ class Obedience:
         self._sits_since: int | None = None
 
     def hear(self, data: bytes) -> None:
-        """Take a ``SafetyStatus`` as CDR, little-endian."""
-        sec, nanosec, length = unpack_from("<iII", data, _HEADER)
-        state, action = unpack_from("<BB", data, _HEADER + 12 + length)
-        stamp = sec * NANOSECONDS + nanosec
+        """Take a serialised ``SafetyStatus``."""
+        stamp = peek_stamp(data)
+        state, action = peek_behind_header(data, "BB")
         self._stands_since = _since(self._stands_since, state != _WALKS, stamp)
         sits = action == SafetyStatus.SIT and state in (SafetyStatus.STANDING, SafetyStatus.ACTIVE)
         self._sits_since = _since(self._sits_since, sits, stamp)

@@ -6,7 +6,6 @@ Without a policy nobody waits for an answer, and nothing is heard: a tick costs 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from math import acos, inf
 from pathlib import Path
@@ -101,16 +100,12 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         needed = self._loader.waiting or not self._switch.idle
         if needed and not self._hearing:
             self._reader = SceneReader(self.robot, self.config.imu_age)
-            topics: tuple[tuple[type, str, Callable[[bytes], None]], ...] = (
-                (JointState, "joint_states", self._on_state),
-                (Imu, "imu", self._on_imu),
-                (FootTargets, "foot_targets", self.timed(self._on_feet)),
-            )
             self._hearing = [
-                self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
-                for kind, topic, callback in topics
+                self.hear(JointState, "joint_states", self._on_state),
+                self.hear(Imu, "imu", self._on_imu),
+                self.hear(FootTargets, "foot_targets", self.timed(self._on_feet)),
             ]
-        elif not needed and self._hearing:
+        elif not needed and self._hearing and not self._message.offset:  # the last one is said
             for subscription in self._hearing:
                 self.destroy_subscription(subscription)
             self._hearing = []

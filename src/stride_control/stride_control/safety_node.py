@@ -6,8 +6,6 @@ when a target completes a tick, and by its own timer when nothing comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
@@ -68,13 +66,9 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
 
     def _listen(self) -> None:
         config, heard = self.config, self._heard
-        topics: tuple[tuple[type, str, Callable[[bytes], None]], ...] = (
-            (JointState, "joint_states", self._on_state),
-            (Imu, "imu", heard.imu),
-            (JointState, "joint_targets", self.timed(self._on_target)),
-        )
-        for kind, topic, callback in topics:
-            self.create_subscription(kind, topic, callback, TICK_QOS, raw=True)
+        self.hear(JointState, "joint_states", self._on_state)
+        self.hear(Imu, "imu", heard.imu)
+        self.hear(JointState, "joint_targets", self.timed(self._on_target))
         if config.stamped_cmd_vel:
             self.create_subscription(TwistStamped, "cmd_vel", lambda m: self._on_twist(m.twist), 10)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from stride_core.arrays import BoolArray
 from stride_core.attitude import ImuMount
@@ -12,7 +11,7 @@ from stride_core.gait import GaitOutput
 from stride_core.gait.config import SHAPE_PARTS
 from stride_core.robot import RobotSpec
 
-from stride_control.messages import NANOSECONDS, Rows, peek_imu, peek_stamp
+from stride_control.messages import NANOSECONDS, Rows, peek_imu, peek_stamp, read_message
 from stride_control.policy.runner import Scene
 from stride_msgs.msg import FootTargets
 
@@ -65,8 +64,8 @@ class SceneReader:
         Raises:
             ValueError: a message does not fit the robot; one line that names it.
         """
-        feet = deserialize_message(self.feet, FootTargets)
-        state = deserialize_message(self._state, JointState)
+        feet = read_message(self.feet, FootTargets)
+        state = read_message(self._state, JointState)
         imu = peek_imu(self._imu)
         sensed = Sensed(
             position=self._positions.read(state.name, "joint_states.position", state.position),

@@ -16,11 +16,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import serialize_message
 from stride_core.arrays import FloatArray
 
 from stride_control.cdr import canonical, gaps
-from stride_control.messages import NANOSECONDS, Rows, message_class
+from stride_control.messages import NANOSECONDS, Rows, message_class, read_message
 
 Message = TypeVar("Message")
 
@@ -33,13 +33,13 @@ _NONE = np.empty(0)
 
 
 class Stencil(Generic[Message]):
-    """A message that begins with a header, with holes for its stamp and some fields of numbers."""
+    """A message that begins with its stamp, with holes for that and for some fields of numbers."""
 
     def __init__(self, message: Message, *fields: str) -> None:
         """Each field is a ``float64[]`` or ``bool[]``, as long as it is in ``message``, or a
         message of ``float64`` alone.
         """
-        self._bytes = bytearray(_image(message))
+        self._bytes = memoryview(bytearray(_image(message)))
         self._places = [_place(message, field) for field in fields]
 
     def fill(self, stamp: int, *values: NDArray[Any]) -> bytes:
@@ -48,6 +48,9 @@ class Stencil(Generic[Message]):
         Args:
             stamp: [ns].
             values: of each field, float64 or bool, as many as there are places.
+
+        Raises:
+            ValueError: they are not.
         """
         data = self._bytes
         pack_into("<iI", data, _STAMP.start, *divmod(stamp, NANOSECONDS))
@@ -90,7 +93,7 @@ class Reader:
         """
         if len(data) == self._size and self._compared(data) == self._expected:
             return [np.frombuffer(data[place]) for place in self._places]
-        message: Any = deserialize_message(data, self._kind)
+        message = read_message(data, self._kind)
         names = getattr(message, self._names)
         found = []
         for field, width in self._fields.items():
@@ -126,14 +129,18 @@ def _image(message: Any) -> bytes:
 
 
 def _place(message: Any, field: str) -> slice:
-    """Which bytes of the serialised message are a field's values: those that change with them."""
+    """Which bytes of the serialised message are a field's values: those that change with them.
+
+    A field without values has its place behind the message.
+    """
     message = deepcopy(message)
     images, size = [], 0
     for flag, number in ((False, 0.0), (True, _OTHER)):
         size = _set_all(message, field, flag, number)
         images.append(np.frombuffer(_image(message), np.uint8))
     changed = np.flatnonzero(images[0] != images[1])
-    place = slice(int(changed[0]), int(changed[-1]) + 1) if size else slice(0, 0)
+    end = len(images[0])
+    place = slice(int(changed[0]), int(changed[-1]) + 1) if size else slice(end, end)
     if place.stop - place.start != size:
         raise ValueError(f"{field}: expected numbers or flags in {type(message).__name__}")
     return place

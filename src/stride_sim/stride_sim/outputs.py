@@ -55,7 +55,7 @@ class Outputs:
         self._description = node.create_publisher(String, "robot_description", LATCHED)
         self._terrain = node.create_publisher(HeightField, "terrain", LATCHED)
 
-        self._clock_message = Clock()
+        self._clock_message = Stencil(Clock())
         imu = Imu()
         imu.header.frame_id = f"{self._prefix}imu_link"
         self._imu_message = Stencil(imu, "orientation", "angular_velocity", "linear_acceleration")
@@ -87,8 +87,7 @@ class Outputs:
     def publish_surroundings(self, sensors: Sensors, truth: Truth, nanoseconds: int) -> None:
         """Everything of a tick but what starts it."""
         stamp = to_stamp(nanoseconds)
-        self._clock_message.clock = stamp
-        self._clock.publish(self._clock_message)
+        self._clock.publish(self._clock_message.fill(nanoseconds))
         if self._odom.get_subscription_count():
             self._publish_odom(truth, stamp)
         if self._contacts.get_subscription_count():

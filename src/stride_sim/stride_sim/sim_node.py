@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, Rows, peek_stamp, to_stamp
-from stride_control.node import TICK_QOS, StrideNode
+from stride_control.node import StrideNode
 from stride_control.wire import Reader
 
 from stride_msgs.srv import ResetSimulation, StepSimulation
@@ -77,7 +77,7 @@ class SimNode(StrideNode[SimConfig]):
         self.outputs.publish_terrain(self.plant.ground_of(), 0)
         self._onlookers = Onlookers(self, config, self.plant)
         self._transform_every = max(round(config.plant.rate_hz / config.transform_rate), 1)
-        self.create_subscription(JointState, "joint_commands", self._on_command, TICK_QOS, raw=True)
+        self.hear(JointState, "joint_commands", self._on_command)
         self.create_service(ResetSimulation, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
         self.create_service(StepSimulation, "~/step", self._on_step)
