@@ -102,8 +102,14 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         fed_s = max(self._heard.target_s, self._first_s)
         # by either sign: a target stamped in the future must not silence the watchdog
         overdue = abs(state_s - fed_s) > self._thresholds.checks.target_stale.limit
-        if self._waiting_ns == self._state_ns or overdue:
+        if self._waiting_ns == self._state_ns or overdue or self._idle(state_s):
             self._decide(state_s)
+
+    def _idle(self, now: float) -> bool:
+        """On a robot, too long without a decision: whoever sends targets may be gone, and there is
+        more to watch than them."""
+        since = max(self._decided_s, now if self._first_s is None else self._first_s)
+        return self.config.watch_plant and now - since > self._thresholds.checks.tick_overrun.limit
 
     def _on_target(self, data: bytes) -> None:
         try:
