@@ -74,7 +74,7 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     """``main`` of every executable: initialise, make the nodes, spin, destroy.
 
     A ``ValueError`` or ``OSError`` while the nodes are made is the user's to mend: it is printed as
-    one line and the exit status is 2.
+    one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``.
     """
     stop = StopFlag()
     stop.install()
@@ -86,6 +86,8 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
         for text in unused_remappings(nodes, sys.argv):
             nodes[0].get_logger().warning(text)
         spin(nodes, stop=stop)
+        for refusal in filter(None, (getattr(node, "refusal", "") for node in nodes)):
+            raise ValueError(refusal)
         return 0
     except (ValueError, OSError) as error:
         print(f"stride: {error}", file=sys.stderr)

@@ -30,10 +30,16 @@ _SAID_ONCE = ("SPEED_LIMIT",)
 
 
 class SafetyNode(StrideNode[SafetyNodeConfig]):
-    """Wires ``stride_core.safety`` to topics."""
+    """Wires ``stride_core.safety`` to topics.
+
+    Attributes:
+        done: it gives up.
+        refusal: why; one line.
+    """
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("safety", SafetyNodeConfig, **kwargs)
+        self.done, self.refusal = False, ""
         joints, config = len(self.robot.joints), self.config
         stall = self.robot.servo.stall_torque
         self._limits = safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper, stall)
@@ -163,20 +169,17 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._wait_to_start(now)
 
     def _wait_to_start(self, now: float) -> None:
-        """Give up on a robot that is not fit to start.
-
-        Raises:
-            ValueError: it was not for too long; one line that says why.
-        """
+        """Give up on a robot that was not fit to start for too long."""
         if not self.config.watch_plant or self._state.mode != safety.Mode.BOOT:
             return
         first = now if self._first_s is None else self._first_s
         if 0.0 < self.config.boot_patience < now - first:
             why = ", ".join(map(_words, self._explained))
-            raise ValueError(
+            self.refusal = (
                 f"the robot is not fit to start: {why}: expected it upright and at rest, its IMU"
                 " and its motors answering"
             )
+            self.done = True
 
     def _publish(self, decision: safety.Decision) -> None:
         if decision.powered and decision.torque >= 1.0:
