@@ -277,6 +277,20 @@ def test_a_plant_that_falls_silent_is_damped_by_the_walls_clock(
     assert "STATE_STALE" in statuses[-1].reasons
 
 
+def test_without_targets_a_robot_is_watched_all_the_same(graph: Graph, yaml: list[str]) -> None:
+    slow = {f"safety.checks.{name}.limit": 5.0 for name in ("state_stale", "imu_stale")}
+    dog = Watchdog(graph, yaml, watch_plant=True, **slow, **{"safety.checks.clock_jump.limit": 9.0})
+    tick = dog.until_active()
+    for step in range(1, 8):  # the gait is gone, and the robot falls over
+        dog.imu(tick + step, roll=2.0)
+        dog.around.say("joint_states", joints(), tick + step)
+    heard = dog.around.heard
+    graph.until(lambda: heard["joint_commands"] and not heard["joint_commands"][-1].position)
+    late = [tick_of(m) for m in heard["joint_commands"] if tick_of(m) > tick]
+    assert late[0] in (tick + 5, tick + 6)  # 0.05 s without a decision, rounding aside
+    graph.until(lambda: heard["safety_status"][-1].reasons[:1] == ["TILT"])
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

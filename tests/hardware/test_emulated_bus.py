@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from stride_hardware.emulator.bus import EmulatedBus
-from stride_hardware.emulator.servo import EmulatedServo, Measured
+from stride_hardware.emulator.servo import EmulatedServo, Measured, Spent
 from stride_hardware.sts import protocol
 from stride_hardware.sts import registers as reg
 from stride_hardware.sts.protocol import BROADCAST, Decoder, Fault, Instruction, Packet
@@ -161,6 +161,16 @@ def test_an_overload_of_two_seconds_leaves_a_fifth_of_the_torque() -> None:
     tripped.write(reg.TORQUE_ENABLE.address, b"\x00")
     tripped.write(reg.TORQUE_ENABLE.address, b"\x01")
     assert tripped.strength == 1.0
+
+
+def test_a_load_that_comes_and_goes_is_no_overload_and_heats_by_its_mean() -> None:
+    servo = EmulatedServo(1)
+    servo.write(reg.TORQUE_ENABLE.address, b"\x01")
+    servo.measured = Measured(duty=1.0)  # as it happens to be whenever one looks
+    for _ in range(1700):
+        servo.advance(0.1, 7.4, Spent(mean_square=0.25, least=0.0))
+    assert servo.strength == 1.0 and not servo.fault
+    assert servo.temperature == pytest.approx(25 + 22.5 * 0.632, abs=0.1)
 
 
 @pytest.mark.parametrize("supply", [3.9, 8.1])

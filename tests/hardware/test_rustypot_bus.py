@@ -9,13 +9,14 @@ from time import monotonic
 
 import numpy as np
 import pytest
+from stride_hardware.driver import Driver, DriverConfig
 from stride_hardware.emulator.bus import EmulatedBus
 from stride_hardware.emulator.servo import Measured
 from stride_hardware.layouts import LAYOUTS
 from stride_hardware.motors import BusError
 from stride_hardware.rustypot_bus import RustypotBus, check_port
 from stride_hardware.sts import registers as reg
-from tests.hardware.parts import TIMEOUT, emulated, on_a_port
+from tests.hardware.parts import SPEC, TIMEOUT, calibration, emulated, on_a_port
 
 IDS = [1, 2, 3, 9]
 
@@ -93,6 +94,30 @@ def test_a_dead_bus_takes_no_longer_than_budget_and_a_timeout(
     assert monotonic() - start < 10 * TIMEOUT
     wire.faults.pulled = False
     assert bus.read(IDS, 1.0).fresh.all()
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ([1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12], r"servo 5 \(FR_shoulder_L\): no answer"),
+        ([*range(1, 13), 3], r"servo 3 \(FL_shoulder_R\): tells its model and not its position"),
+    ],
+)
+def test_a_robot_with_an_id_missing_or_doubled_is_refused(
+    tmp_path: Path, ids: list[int], said: str
+) -> None:
+    made = calibration()
+    counts = dict(zip(made.ids, made.counts(SPEC.home).tolist(), strict=True))
+    wire = emulated(ids)
+    for servo in wire.servos:
+        servo.measured = Measured(float(counts[servo.id]))
+    if len(ids) > 12:
+        wire.servos[-1].measured = Measured(1234.0)
+    with on_a_port(wire, tmp_path / "robot") as port:
+        bus = RustypotBus("feetech", port, 1_000_000, 0.02)
+        with pytest.raises(ValueError, match=said):
+            Driver(bus, made, SPEC, DriverConfig(read_budget=0.5)).check((777,))
+        bus.close()
 
 
 def test_ports_that_cannot_be_opened_are_named(tmp_path: Path, bus: RustypotBus) -> None:

@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 from stride_core.arrays import scalar
 
 from stride_control.config import SafetyNodeConfig
-from stride_control.executor import RefusedError, run
+from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, doubles, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.vigilance import Vigilance
@@ -30,10 +30,16 @@ _SAID_ONCE = ("SPEED_LIMIT",)
 
 
 class SafetyNode(StrideNode[SafetyNodeConfig]):
-    """Wires ``stride_core.safety`` to topics."""
+    """Wires ``stride_core.safety`` to topics.
+
+    Attributes:
+        done: it gives up.
+        refusal: why; one line.
+    """
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("safety", SafetyNodeConfig, **kwargs)
+        self.done, self.refusal = False, ""
         joints, config = len(self.robot.joints), self.config
         stall = self.robot.servo.stall_torque
         self._limits = safety.JointLimits(self.robot.joint_lower, self.robot.joint_upper, stall)
@@ -102,8 +108,14 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         fed_s = max(self._heard.target_s, self._first_s)
         # by either sign: a target stamped in the future must not silence the watchdog
         overdue = abs(state_s - fed_s) > self._thresholds.checks.target_stale.limit
-        if self._waiting_ns == self._state_ns or overdue:
+        if self._waiting_ns == self._state_ns or overdue or self._idle(state_s):
             self._decide(state_s)
+
+    def _idle(self, now: float) -> bool:
+        """On a robot, too long without a decision: whoever sends targets may be gone, and there is
+        more to watch than them."""
+        since = max(self._decided_s, now if self._first_s is None else self._first_s)
+        return self.config.watch_plant and now - since > self._thresholds.checks.tick_overrun.limit
 
     def _on_target(self, data: bytes) -> None:
         try:
@@ -157,20 +169,17 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._wait_to_start(now)
 
     def _wait_to_start(self, now: float) -> None:
-        """Give up on a robot that is not fit to start.
-
-        Raises:
-            RefusedError: it was not for too long; one line that says why.
-        """
+        """Give up on a robot that was not fit to start for too long."""
         if not self.config.watch_plant or self._state.mode != safety.Mode.BOOT:
             return
         first = now if self._first_s is None else self._first_s
         if 0.0 < self.config.boot_patience < now - first:
             why = ", ".join(map(_words, self._explained))
-            raise RefusedError(
+            self.refusal = (
                 f"the robot is not fit to start: {why}: expected it upright and at rest, its IMU"
                 " and its motors answering"
             )
+            self.done = True
 
     def _publish(self, decision: safety.Decision) -> None:
         if decision.powered and decision.torque >= 1.0:

@@ -321,7 +321,12 @@ class Driver:
                 break
             reading = self.read(0.0)
         if not reading.fresh.all():
-            raise ValueError("servos answer now and then: check cables and power")
+            rows = np.flatnonzero(~reading.fresh)
+            silent = ", ".join(f"{self._ids[row]} ({self.robot.joints[row]})" for row in rows)
+            raise ValueError(
+                f"servo {silent}: tells its model and not its position: expected both; is its id"
+                " there twice? if not, check the cable and the power"
+            )
         slack = 0.1
         lower, upper = self.robot.joint_lower, self.robot.joint_upper
         for joint, angle, low, high in zip(

@@ -16,7 +16,8 @@ from stride_core.arrays import BoolArray, FloatArray, IntArray
 from stride_hardware.layouts import LAYOUTS
 from stride_hardware.motors import BusError, Health, Sample, Traffic
 
-_TRIES = 3
+_TRIES = 10
+"""To find a servo, before anything moves: on a busy machine many an answer is not waited for."""
 _NAMED = re.compile(r"motor (\d+):")
 
 

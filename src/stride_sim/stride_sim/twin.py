@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from stride_core.arrays import FloatArray
+from stride_core.arrays import FloatArray, clip
 from stride_core.robot import RobotSpec
 from stride_hardware.calibration import Calibration
 from stride_hardware.emulator.bus import EmulatedBus
-from stride_hardware.emulator.servo import EmulatedServo, Measured
+from stride_hardware.emulator.servo import EmulatedServo, Measured, Spent
 from stride_hardware.sts import registers as reg
 
 from stride_sim.plant import Plant, PlantConfig
@@ -26,7 +26,9 @@ _CATCH_UP = 50
 """Physics that is more behind than this many steps gives up the time: the machine is too slow."""
 _THERMAL_EVERY = 50
 _SETTLE_S = 1.5
-_JAMMED = 100.0  # N·m of dry friction
+_JAMMED = 1e3
+"""Damping [N·m·s/rad] of a joint that is held: 1 mrad/s at full torque. Dry friction creeps faster,
+since MuJoCo softens it."""
 _COUNT = 2.0 * math.pi / reg.COUNTS
 
 
@@ -36,8 +38,8 @@ class ServoPlant(Plant):
     def _build(self, made: Sequence[Heightfield], choice: np.ndarray) -> None:
         super()._build(made, choice)
         self._force = self._batch.expand("actuator_forcerange")
-        self._friction = self._batch.expand("dof_frictionloss")
-        self._usual_friction = self._friction.copy()
+        self._damping = self._batch.expand("dof_damping")
+        self._usual_damping = self._damping.copy()
 
     def set_strength(self, share: FloatArray) -> None:
         """Share (joints,) of the stall torque that each servo may use, 0 to 1."""
@@ -45,10 +47,22 @@ class ServoPlant(Plant):
         self._force[0, self.index.actuator, 0] = -most
         self._force[0, self.index.actuator, 1] = most
 
+    def duty(self, goal: FloatArray, strength: FloatArray) -> FloatArray:
+        """Share (joints,) of the full voltage that each servo applies now, -1 to 1.
+
+        Args:
+            goal: (joints,) where it wants to be [rad].
+            strength: (joints,) share of the torque that it may use.
+        """
+        joints, servo = len(self.spec.joints), self.spec.servo
+        position, velocity = self._exact[0, :joints], self._exact[0, joints : 2 * joints]
+        torque = (goal - position) * servo.stiffness - velocity * servo.derivative
+        return clip(torque / servo.stall_torque, -strength, strength)
+
     def jam(self, joints: np.ndarray) -> None:
         """Hold those joints (joints,) bool fast, and let the others go."""
         dof = self.index.joint_dof
-        self._friction[0, dof] = np.where(joints, _JAMMED, self._usual_friction[0, dof])
+        self._damping[0, dof] = np.where(joints, _JAMMED, self._usual_damping[0, dof])
 
 
 class Twin:
@@ -101,6 +115,8 @@ class Twin:
         self._stale = True
         self.goal = robot.home.copy()
         self.strength = np.zeros(len(robot.joints))
+        self._square = np.zeros(len(robot.joints))
+        self._least = np.full(len(robot.joints), np.inf)
         self._take_over()
         for _ in range(round(_SETTLE_S * _RATE_HZ)):
             self._step()
@@ -142,6 +158,9 @@ class Twin:
             self.plant.jam(self._was_jammed)
         self.plant.command(self.goal)
         self.plant.step()
+        duty = self.plant.duty(self.goal, self.strength)
+        self._square += duty * duty
+        np.minimum(self._least, np.abs(duty), out=self._least)
         if self.plant.tick % _THERMAL_EVERY == 0:
             self._warm()
 
@@ -161,10 +180,9 @@ class Twin:
 
     def _measure(self) -> None:
         """From the plant to the registers."""
-        (now, _, _), servo = self.seen, self.robot.servo
+        now, _, _ = self.seen
         position, velocity = now.position[0], now.velocity[0]
-        torque = (self.goal - position) * servo.stiffness - velocity * servo.derivative
-        duty = np.clip(torque / servo.stall_torque, -self.strength, self.strength)
+        duty = self.plant.duty(self.goal, self.strength)
         sign = self.calibration.speeds(np.ones(len(self.servos)))
         counts = self._exact_counts(position)
         for one, at, speed, share in zip(
@@ -190,6 +208,8 @@ class Twin:
         thermal = self.servos[0].thermal
         current = thermal.stall_current * sum(abs(servo.measured.duty) for servo in self.servos)
         supply = self.battery - thermal.resistance * current
-        for servo in self.servos:
-            servo.advance(dt, supply)
+        squares, least = (self._square / _THERMAL_EVERY).tolist(), self._least.tolist()
+        for servo, *spent in zip(self.servos, squares, least, strict=True):
+            servo.advance(dt, supply, Spent(*spent))
+        self._square[:], self._least[:] = 0.0, np.inf
         self._take_over()

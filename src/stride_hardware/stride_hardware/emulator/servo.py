@@ -6,6 +6,7 @@ The joint that it turns is somebody else's (``Joint``): here it is counts, duty 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from stride_hardware.sts import registers as reg
 from stride_hardware.sts.protocol import Fault
@@ -50,6 +51,18 @@ class Measured:
     counts: float = float(CENTRE)
     speed: float = 0.0
     duty: float = 0.0
+
+
+class Spent(NamedTuple):
+    """Duty of a motor over some time.
+
+    Attributes:
+        mean_square: of it, which heats.
+        least: magnitude: the firmware's protections want it high without a break.
+    """
+
+    mean_square: float
+    least: float
 
 
 class EmulatedServo:
@@ -190,18 +203,20 @@ class EmulatedServo:
 
     # --- time -----------------------------------------------------------------------------------
 
-    def advance(self, dt: float, supply: float) -> None:
+    def advance(self, dt: float, supply: float, spent: Spent | None = None) -> None:
         """Heat up, and trip where the firmware would.
 
         Args:
             dt: since the last call [s].
             supply: voltage at the servo [V].
+            spent: duty since then; None: it was what it is now.
         """
         self.voltage = supply
-        heat = self.thermal.rise * self.measured.duty**2
+        spent = spent or Spent(self.measured.duty**2, abs(self.measured.duty))
+        heat = self.thermal.rise * spent.mean_square
         goal = self.thermal.room + heat
         self.temperature += (goal - self.temperature) * min(dt / self.thermal.time, 1.0)
-        duty = abs(self.measured.duty)
+        duty = spent.least
         self._overload_s = self._overload_s + dt if duty >= self._share(reg.OVERLOAD_TORQUE) else 0
         amperes = duty * self.thermal.stall_current
         over = amperes > self.get(reg.OVER_CURRENT) * reg.CURRENT_UNIT
