@@ -150,7 +150,8 @@ def test_learning_does_what_no_constant_policy_does(
     monkeypatch.setitem(rewards.TERMS, "in_step", _in_step)
     settings = (
         *SMALL, "ppo.envs=24", "ppo.epochs=8", "ppo.learning_rate=0.003", "ppo.kl=[]",
-        "ppo.gamma=0.5", "rewards.preset=none", "rewards.weights={in_step: 1.0, heading: 0.0}",
+        "ppo.gamma=0.5", "rewards.preset=none",
+        "rewards.weights={in_step: 1.0, heading: 0.0, pace: 0.0, tilt: 0.0, rocking: 0.0}",
         "monitoring.checkpoint_every=100000", "ground.kinds=[flat]", "episode.random_phase=1.0",
     )  # fmt: skip
     run = tmp_path / "run"

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ def parser(prog: str = "./stride compare", many: bool = True) -> Parser:
         metavar="KEY=A,B",
         help="one condition at a time, such as plant.randomisation.push_force=5,10,15",
     )
+    made.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="tell the gait alone what brings it to each speed on this ground",
+    )
     made.add_argument("--figure", default="", metavar="FILE", help="of a sweep: .png or .svg")
     return made
 
@@ -47,7 +53,14 @@ def main(arguments: Sequence[str]) -> int:
 def measure(options: Parser, arguments: Sequence[str]) -> int:
     """Of ``compare`` and ``evaluate``."""
     given = options.parse_args(arguments)
-    from stride_training.evaluation import Examination, as_json, as_markdown, examine, paired
+    from stride_training.evaluation import (
+        Examination,
+        as_json,
+        as_markdown,
+        calibrated,
+        examine,
+        paired,
+    )
     from stride_training.policies import find
     from stride_training.runs import write
 
@@ -58,6 +71,10 @@ def measure(options: Parser, arguments: Sequence[str]) -> int:
     exam = Examination(
         given.speeds, given.episodes, given.seconds, given.seed, randomised=given.randomised
     )
+    if given.calibrate:
+        exam = replace(exam, told=calibrated(task, exam, given.threads))
+        told = ", ".join(f"{speed:g}" for speed in exam.told)
+        print(f"the gait alone is told {told} m/s", file=sys.stderr)
     if given.sweep:
         return _sweep(given, policies, task, exam)
     results = []
