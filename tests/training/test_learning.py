@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import sys
@@ -74,6 +75,9 @@ def test_the_folder_says_what_was_done(whole: Run) -> None:
     assert rows["time/total_timesteps"].tolist() == [96.0 * k for k in range(1, 6)]
     assert (rows["curriculum/level"] >= 0.0).all()
     assert evaluations(whole)["steps"].tolist() == [480.0]
+    summary = json.loads((whole.folder / "summary.json").read_text("utf-8"))
+    assert summary["steps"] == 480 and summary["not_finite"] == 0 == summary["diverged"]
+    assert 0 <= summary["falls"] <= summary["episodes"]
 
 
 def test_the_exported_policy_is_the_trained_one(whole: Run, tmp_path: Path) -> None:

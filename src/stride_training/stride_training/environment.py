@@ -25,6 +25,7 @@ from stride_core.frames import up_in_body, yaw_of
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from stride_core.observation import Observation, Observed
 from stride_core.robot import load_robot
+from stride_core.safety import SafetyState
 from stride_sim.falls import commanded_height, standing_height
 from stride_sim.plant import Plant
 from stride_sim.records import Truth
@@ -33,7 +34,7 @@ from stride_sim.rollout import read
 from stride_training.following import at_rest, follow, off_heading
 from stride_training.places import params_files
 from stride_training.privileged import Privileged
-from stride_training.records import Indices, copied, put
+from stride_training.records import Indices, copied, put, take
 from stride_training.rewards import Moment, Reward
 from stride_training.starts import Starts, pool
 from stride_training.task import Task
@@ -161,10 +162,23 @@ class Environment:
         fresh = fresh._replace(
             gait=fresh.gait._replace(phase=np.where(moving, start.phase, 0.0), walking=moving)
         )
+        if self.task.episode.active:
+            fresh = fresh._replace(safety=self._stood_up(robots, inputs))
         fresh, nominal = self.controller.plan(fresh, inputs, 0.0)
         self._state = put(self._state, robots, fresh)
         self._nominal = put(self._nominal, robots, nominal)
         return self._observe(truth)[robots]
+
+    def _stood_up(self, robots: Indices, inputs: GaitInputs) -> SafetyState:
+        """The watchdog of robots that have been told to hold the stance they stand in."""
+        still = inputs._replace(command=np.zeros_like(inputs.command))
+        state, stance = self.controller.plan(self.controller.initial(still), still, 0.0)
+        sensed = take(self._sensed, robots)
+        nothing = np.zeros_like(stance.feet)
+        for ago in range(_TO_ACTIVE, 0, -1):
+            before = sensed._replace(time=sensed.time - ago * self.plant.period)
+            state, _ = self.controller.act(state, before, stance, nothing)
+        return state.safety
 
     def _inputs_of(self, command: FloatArray) -> GaitInputs:
         n = len(command)
@@ -307,6 +321,9 @@ class Environment:
         for name in _STATE:
             setattr(self, name, copied(state[name]))
 
+
+_TO_ACTIVE = 3
+"""Ticks in which a watchdog trusts a robot, switches its motors on, and finds it standing."""
 
 _STATE = (
     "age",

@@ -89,6 +89,9 @@ class Episode:
         min=0.0,
         max=1.0,
     )
+    active: bool = param(
+        True, doc="the watchdog has seen the robot stand; else it begins as when switched on"
+    )
     random_yaw: bool = param(True, doc="any heading at the start")
     random_phase: float = param(0.5, doc="share that start amid a step", min=0.0, max=1.0)
 

@@ -32,9 +32,10 @@ def parser(prog: str = "./stride compare", many: bool = True) -> Parser:
     add_amount(made)
     made.add_argument(
         "--sweep",
-        default="",
+        action="append",
+        default=[],
         metavar="KEY=A,B",
-        help="one condition at a time, such as plant.randomisation.push_force=5,10,15",
+        help="one condition alone, such as plant.randomisation.push_force=5,10,15; repeat for more",
     )
     made.add_argument(
         "--calibrate",
@@ -100,13 +101,18 @@ def _sweep(
     from stride_training import sweeps
     from stride_training.runs import write
 
-    sweep = sweeps.Sweep.parse(given.sweep)
-    found = sweeps.run(sweep, policies, task, exam, given.threads)
-    text = sweeps.as_markdown(sweep, found)
+    chosen = [sweeps.Sweep.parse(text) for text in given.sweep]
+    for sweep in chosen:
+        sweep.tasks(task)  # refuse before the first has walked
+    measured = []
+    for sweep in chosen:
+        measured += sweeps.rows(sweep, sweeps.run(sweep, policies, task, exam, given.threads))
+        print(sweep.key, file=sys.stderr, flush=True)
+    text = sweeps.as_markdown(measured)
     print(text, end="")
-    for path, content in ((given.markdown, text), (given.json, sweeps.as_json(sweep, found))):
+    for path, content in ((given.markdown, text), (given.json, sweeps.as_json(measured))):
         if path:
             write(Path(path), content)
     if given.figure:
-        sweeps.draw(sweep, found, Path(given.figure))
+        sweeps.draw(measured, Path(given.figure))
     return 0
