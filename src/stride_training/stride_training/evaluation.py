@@ -34,7 +34,7 @@ COLUMNS = {
 }
 
 
-_SLOWEST, _FASTEST, _ASKS = 0.1, 1.1, 11
+_SLOWEST, _FASTEST, _ASKS = 0.1, 1.6, 16
 """Commands at which the gait alone is tried, as shares of the fastest speed."""
 
 _TRIED, _TRIAL, _ELSEWHERE = 20, 10.0, 1000
