@@ -24,6 +24,9 @@ from stride_training.train import train
 ALONE = "gait alone"
 """Of the row without any policy."""
 
+_UNWATCHED = ("monitoring.evaluation_robots=1", "monitoring.evaluation_seconds=2.5")
+"""A study examines its runs by itself."""
+
 _SHOWN = ("success", "speed", "speed_error", "tilt_p99", "heading")
 _DIGITS = {"tilt_p99": 1, "heading": 1}
 
@@ -46,7 +49,7 @@ class Study:
         Raises:
             ConfigError: a setting is none; one line.
         """
-        base = load_task(self.task, (), [f"steps={self.steps}"])
+        base = load_task(self.task, (), [f"steps={self.steps}", *_UNWATCHED])
         return {name: with_settings(base, changes) for name, changes in self.conditions.items()}
 
     @property

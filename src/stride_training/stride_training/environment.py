@@ -26,7 +26,7 @@ from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from stride_core.observation import Observation, Observed
 from stride_core.robot import load_robot
 from stride_core.safety import SafetyState
-from stride_sim.falls import commanded_height, standing_height
+from stride_sim.falls import standing_height
 from stride_sim.plant import Plant
 from stride_sim.records import Truth
 from stride_sim.rollout import read
@@ -251,9 +251,8 @@ class Environment:
         command, period = self.starts.command, self.plant.period
         following = self._following = follow(self._following, planar, turning, command, period)
         limits = self.task.episode
-        low = limits.min_height * commanded_height(
-            self.plant.spec, control.target, truth.foot_radius
-        )
+        soles = self.plant.spec.hips[:, 2] + control.feet[..., 2] - truth.foot_radius
+        low = -limits.min_height * soles.min(-1)  # of what the legs were told to hold
         fell = (
             (-gravity[:, 2] < np.cos(limits.max_tilt))
             | (standing_height(truth) < low)
