@@ -11,7 +11,7 @@ from typing import Any
 
 from stride_control.policy.library import NONE, find_policy, read_policy
 from stride_core.config import ConfigError
-from stride_core.control import load_controller, parameters_of
+from stride_core.control import calibration_path, load_controller, parameter_files, parameters_of
 from stride_core.gait import PATTERNS
 from stride_core.robot import RobotSpec, load_robot
 from stride_sim.terrain import names as terrain_names
@@ -168,11 +168,8 @@ class Options:
         Raises:
             ValueError: the former is not there.
         """
-        robot, path = load_robot(self.robot, self.servo or None), self._robots_file()
-        if not path.is_file():
-            raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
-        measured = calibration_file(robot)
-        return [path, measured] if measured.is_file() else [path]
+        robot = load_robot(self.robot, self.servo or None)
+        return parameter_files(_share() / "config", robot, self.config)
 
     def _robots_file(self) -> Path:
         return Path(self.config) if self.config else config_file(load_robot(self.robot).name)
@@ -185,8 +182,7 @@ def config_file(robot: str) -> Path:
 
 def calibration_file(robot: RobotSpec) -> Path:
     """Measured speeds of a robot with its servo; beside its configuration, links followed."""
-    folder = config_file(robot.name).resolve().parent / "calibration"
-    return folder / f"{robot.name}.{robot.servo.name}.yaml"
+    return calibration_path(_share() / "config", robot)
 
 
 def policy_folder() -> Path:
