@@ -6,6 +6,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,11 @@ class Options:
         """Whether an option overrides the YAML: one that was given, or is not its default."""
         return name in self.given or getattr(self, name) != _DEFAULTS[name]
 
-    @property
+    @cached_property
     def rate_hz(self) -> float:
         """Of the control loop: the option's, else the configuration's, else the policy's.
+
+        Known from the start: the policy's file may change while it runs.
 
         Raises:
             ValueError: the policy's file cannot be read.
