@@ -165,6 +165,15 @@ class Options:
             raise ValueError(f"policy: {DEFAULT}: {self._robots_file()} names none")
         return named
 
+    @property
+    def residual_limit(self) -> dict[str, float]:
+        """ik's ``residual_limit`` [m] under its name, if the configuration says it."""
+        try:
+            said = parameters_of(self.params_files(), "ik").get("residual_limit")
+        except ConfigError:  # nothing for ik at all
+            said = None
+        return {"residual_limit": said} if isinstance(said, float) else {}  # else ik refuses it
+
     def params_files(self) -> list[Path]:
         """YAMLs of ROS parameters: the robot's, and the calibration of its servo if there is one.
 
