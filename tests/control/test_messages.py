@@ -20,6 +20,7 @@ from stride_control.messages import (
     peek_frame,
     peek_orientation,
     peek_stamp,
+    printable,
     stamp_ns,
     to_stamp,
 )
@@ -110,3 +111,10 @@ def test_what_is_peeked_at_is_what_the_whole_message_says(
     assert peek_stamp(data) == stamp
     assert peek_frame(data) == imu.header.frame_id
     assert peek_orientation(data) == ((0.1, -0.2, 0.3, 0.9) if known else (0.0,) * 4)
+
+
+def test_a_text_of_somebody_elses_is_made_printable() -> None:
+    assert printable("rough@12: expected 50.0 µs") == "rough@12: expected 50.0 µs"
+    text = printable("caf\udce9 \ud800 \x1b[31m\nline" + 600 * "x")
+    assert text.startswith(r"caf\udce9 \ud800 \x1b[31m\nline")
+    assert len(text.encode()) == 500

@@ -201,3 +201,12 @@ def test_a_policy_that_only_fails_on_a_real_robot_passes_here(tmp_path: Path) ->
     file = tmp_path / "policy.onnx"
     file.write_bytes(nan_where_it_stands())
     load_policy(file, TERMS)
+
+
+def test_a_pipe_is_no_policy(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for name in ("pipe", str(tmp_path / "pipe.onnx"), "/dev/zero"):
+        with pytest.raises(PolicyError, match="not there"):
+            find_policy(name, tmp_path)
+    with pytest.raises(PolicyError, match="of a file"):
+        read_policy(Path("/dev/zero"))

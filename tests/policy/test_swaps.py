@@ -191,7 +191,7 @@ def test_fifty_swaps_in_real_time(tmp_path: Path) -> None:
     assert PolicyEvent.ROLLED_BACK not in kinds
     stamps = np.array([stamp_ns(residual.header.stamp) for residual in found["/residual"]])
     assert (np.diff(stamps) > 0).all()
-    # of the ticks from which a policy is loaded, or in charge, the next one is there as of the others
+    # a tick from which a policy is loaded, or in charge, is followed by the next as others are
     number = np.round(stamps / (1e9 * PERIOD_50)).astype(int)
     followed = dict(zip(number[:-1], np.diff(number) == 1, strict=True))
     kinds_of = {PolicyEvent.LOADED, PolicyEvent.SWITCHED}

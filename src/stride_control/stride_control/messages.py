@@ -14,6 +14,7 @@ from rclpy.serialization import deserialize_message
 from stride_core.arrays import FloatArray
 
 NANOSECONDS = 1_000_000_000
+_LONGEST_TEXT = 500
 
 _HEADER = 4
 """Where a CDR message begins, behind its encapsulation; byte 1 of that is odd for little-endian."""
@@ -158,6 +159,12 @@ class Rows:
         if names == self._names:
             return slice(None)
         return np.array([names.index(name) for name in self._names])
+
+
+def printable(text: str) -> str:
+    """A text of somebody else's as ROS and a terminal bear it: UTF-8, no control characters."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown[:_LONGEST_TEXT]
 
 
 def read_message(data: bytes, kind: type) -> Any:

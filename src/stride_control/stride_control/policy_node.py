@@ -18,7 +18,7 @@ from sensor_msgs.msg import Imu, JointState
 
 from stride_control.config import PolicyNodeConfig
 from stride_control.executor import run
-from stride_control.messages import doubles, peek_frame, to_stamp
+from stride_control.messages import doubles, peek_frame, printable, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.policy.background import Background
 from stride_control.policy.events import Event, EventKind
@@ -73,6 +73,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._hearing: list[Any] = []
         self._showing = False
         self._answered = -1
+        self._begins: int | None = None
         self._message = Residual()
         self._legs = list(self.robot.legs)
 
@@ -151,7 +152,10 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         reader = self._reader
         if reader.tick == self._answered or not reader.complete:
             return
-        if self._answered < 0 and self._residuals.get_subscription_count() < self.config.listeners:
+        if self._begins is None:
+            self._begins = reader.tick
+        alone = self._residuals.get_subscription_count() < self.config.listeners
+        if alone and reader.tick == self._begins:
             return  # the plant repeats its first tick until all are connected
         self._loader.deliver(self._switch)
         if self._switch.idle:
@@ -195,14 +199,14 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
     def _tell(self, event: Event) -> None:
         message = PolicyEvent(
             kind=int(event.kind),
-            policy=event.policy,
-            previous=event.previous,
-            reason=event.reason,
+            policy=printable(event.policy),
+            previous=printable(event.previous),
+            reason=printable(event.reason),
         )
         message.header.stamp = to_stamp(self._reader.tick)
         self._events.publish(message)
         log = self.get_logger()
-        text = f"{event.kind.name} {event.policy or NONE}: {event.reason}"
+        text = f"{event.kind.name} {message.policy or NONE}: {message.reason}"
         if event.kind in _FAILURES:
             log.warning(text)
         else:

@@ -42,7 +42,7 @@ def find_policy(name: str, folder: Path) -> Path:
     for place in (Path(name), folder / name, folder / f"{name}{_SUFFIX}"):
         try:
             file = place / FILE if (place / FILE).exists() else place
-            if file.exists() and not file.is_dir():
+            if file.is_file():  # no folder, and no pipe that never ends
                 return file
         except OSError as error:  # a name too long, a folder that may not be searched
             trouble = str(error.strerror)
@@ -71,8 +71,8 @@ def read_policy(file: Path) -> tuple[bytes, Contract]:
     """
     try:
         size = file.stat().st_size
-        if size > LARGEST_FILE:
-            raise PolicyError(f"{file}: {size} bytes: expected at most {LARGEST_FILE}")
+        if size > LARGEST_FILE or not file.is_file():
+            raise PolicyError(f"{file}: {size} bytes: expected at most {LARGEST_FILE}, of a file")
         data = file.read_bytes()
     except OSError as error:
         raise PolicyError(f"{file}: cannot be read: {error.strerror}") from None
