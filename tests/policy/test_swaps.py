@@ -159,7 +159,7 @@ def test_ten_swaps_in_a_walk_in_lockstep(tmp_path: Path, pair: tuple[str, str]) 
     # each answer in the bag is that of the policy it names, whatever took over from whom
     for file in pair:
         replayed = verify(load_policy(Path(file), Terms(ROBOT, 100.0)), tmp_path / "bag", ROBOT)
-        assert replayed.observations > 100
+        assert replayed.observations > 10
         assert replayed.difference <= 1e-5
 
 
@@ -191,7 +191,7 @@ def test_fifty_swaps_in_real_time(tmp_path: Path) -> None:
     assert PolicyEvent.ROLLED_BACK not in kinds
     stamps = np.array([stamp_ns(residual.header.stamp) for residual in found["/residual"]])
     assert (np.diff(stamps) > 0).all()
-    # a tick from which a policy is loaded, or in charge, is followed by the next as others are
+    # behind a tick in which a policy is loaded or takes over, the next one is there as elsewhere
     number = np.round(stamps / (1e9 * PERIOD_50)).astype(int)
     followed = dict(zip(number[:-1], np.diff(number) == 1, strict=True))
     kinds_of = {PolicyEvent.LOADED, PolicyEvent.SWITCHED}

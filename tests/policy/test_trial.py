@@ -163,6 +163,13 @@ def test_who_started_in_mid_walk_and_tilts_goes(when: int) -> None:
         assert made.go(RETURN + 1) == 0.0 and made.switch.idle
 
 
+def test_the_start_comes_before_what_was_asked_for_before_the_first_tick() -> None:
+    with stage(first=A) as made:
+        made.ask(B)
+        made.go()
+        assert made.told() == [(0, "SWITCHED", "a"), (0, "LOADED", "b")]
+
+
 def test_at_the_start_of_time_there_is_no_probation() -> None:
     with stage(first=A) as made:
         made.go(5, tilt=TILTED)

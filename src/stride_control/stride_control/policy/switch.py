@@ -217,7 +217,9 @@ class Switch:
         before, self._now = self._now, now
         if self._starting:
             self._starting = False
-            self._tell(EventKind.SWITCHED, self.active, None, _START if now <= 0 else _MID_WALK)
+            why = _START if now <= 0 else _MID_WALK
+            start = Event(EventKind.SWITCHED, _identity(self.active), "", why)
+            self._events.insert(0, start)  # before what was asked for before the first tick
             if now > 0:
                 self._fade_in(now)
         elif before is not None and now < before:
