@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import yaml
 pytest.importorskip("rclpy")
 
 from stride_bringup.graph import NodeSpec, check_remappings, listeners, ros_arguments, sim_nodes
-from stride_bringup.options import Options
+from stride_bringup.hardware import HardwareOptions, hardware_nodes
+from stride_bringup.options import Options, config_file
 from stride_bringup.processes import executable
 
 LOOP = ("gait", "policy", "ik", "safety")
@@ -204,3 +206,16 @@ def test_a_remapping_of_nothing_is_refused(rule: str) -> None:
     with pytest.raises(ValueError, match=r"expected TOPIC:=NAME with one of .*odom") as caught:
         check_remappings(sim_nodes(options), options)
     assert repr(rule) in str(caught.value)
+
+
+def test_the_motors_run_at_the_rate_of_their_policy_and_by_the_walls_clock(tmp_path: Path) -> None:
+    config = tmp_path / "fivebar.yaml"
+    said = yaml.safe_load(config_file("fivebar").read_text("utf-8"))
+    said["/**/sim"] = {"ros__parameters": {"realtime_factor": 0.0}}
+    config.write_text(yaml.safe_dump(said), "utf-8")
+    options = HardwareOptions(twin=True, policy="rough", config=str(config))
+    nodes = {spec.name: spec.parameters for spec in hardware_nodes(options)}
+    members = {one.name: one.parameters for spec in hardware_nodes(options) for one in spec.members}
+    assert nodes["actuator"]["rate_hz"] == nodes["policy"]["rate_hz"] == 50.0
+    assert nodes["policy"]["lockstep"] is False
+    assert members["ik"]["residual_deadline"] == pytest.approx(0.4 / 50.0)

@@ -120,6 +120,7 @@ def test_messages_hold_the_robot_in_its_own_order_and_frames(watcher: Watcher) -
     assert gravity.z == pytest.approx(9.81, abs=0.5)
     odom = watcher.latest("odom")
     assert (odom.header.frame_id, odom.child_frame_id) == ("odom", "base_link")
+    assert watcher.latest("foot_targets").header.frame_id == "base_link"
     children = {t.child_frame_id for t in watcher.latest("/tf").transforms}
     fixed = {t.child_frame_id for t in watcher.latest("/tf_static").transforms}
     assert "base_link" in children and "imu_link" in fixed and not children & fixed

@@ -29,6 +29,7 @@ class NodeSpec:
         latches: topics it publishes when they change, for late listeners too.
         parameters: on top of those of the YAML.
         alone: never composed: it must not share the control loop's process.
+        guest: it looks on: the run goes on without it.
         expendable: in a process of its own: the robot walks on when it ends, and it is started
             again.
         members: nodes that share this one's process, which then is ``compose``.
@@ -45,6 +46,7 @@ class NodeSpec:
     latches: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+    guest: bool = False
     expendable: bool = False
     members: tuple[NodeSpec, ...] = ()
     remap: tuple[str, ...] = ()
@@ -155,6 +157,7 @@ def guests(options: Options) -> list[NodeSpec]:
     viewer = NodeSpec(
         *("viewer", "stride_operator", "viewer_node", "stride_operator.viewer_node:ViewerNode"),
         alone=True,
+        guest=True,
     )
     watched = not options.headless and not options.window
     return ([recorder] if options.record else []) + ([viewer] if watched else [])

@@ -82,6 +82,11 @@ class HardwareOptions(Options):
         return [*(hardware_folder(self.robot) / name for name in names), *files]
 
     @property
+    def pace(self) -> float:
+        """Motors have the wall's clock, whatever is said of a simulation."""
+        return 1.0
+
+    @property
     def bus(self) -> str:
         """The port that the driver opens."""
         return f"{self.folder}/servo_bus" if self.twin else self.port
@@ -125,7 +130,8 @@ def hardware_nodes(options: HardwareOptions) -> list[NodeSpec]:
     own = [*outside, safety, *control, _estimator(options), _actuator(options)]
     if options.realtime and not options.twin:  # a twin is often not alone on its machine
         own = [_first(node, _PRIORITIES.get(node.name, 0)) for node in own]
-    return [*own, *guests(options)]
+    # motors do not stop for a recorder
+    return [*own, *(replace(node, guest=True) for node in guests(options))]
 
 
 def _told(node: NodeSpec, **parameters: Any) -> NodeSpec:
@@ -164,7 +170,7 @@ def _actuator(options: HardwareOptions) -> NodeSpec:
             "servo": options.servo,
             "port": options.bus,
             "calibration": options.calibration_path,
-            "rate_hz": options.rate,
+            "rate_hz": options.rate_hz,
             "stop_after": options.seconds,
         }
         | files

@@ -13,7 +13,6 @@ from stride_bringup.cli.hardware import parser
 from stride_bringup.graph import check_remappings, ros_arguments
 from stride_bringup.hardware import HardwareOptions, hardware_nodes
 from stride_bringup.launch_support import Argument, Process, from_option
-from stride_bringup.run_hardware import GUESTS
 
 _NOT_HERE = ("json",)
 
@@ -57,7 +56,8 @@ def processes(options: HardwareOptions) -> list[Process]:
             spec.executable,
             tuple(member.path for member in spec.members),
             tuple(ros_arguments(spec, here)[1:]),
-            guest=spec.expendable or spec.name in GUESTS,
+            guest=spec.expendable or spec.guest,
+            respawn=spec.expendable,
         )
         for spec in hardware_nodes(options)
     ]

@@ -175,7 +175,7 @@ class Launch:
                 spec.package,
                 spec.executable,
                 ros_arguments=tuple(ros_arguments(spec, here)[1:]),
-                guest=spec.alone or spec.expendable,
+                guest=spec.guest or spec.expendable,
                 respawn=spec.expendable,
             )
             for spec in specs

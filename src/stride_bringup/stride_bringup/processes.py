@@ -27,6 +27,7 @@ class Children:
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, float] = {}
+        self._restarted: set[str] = set()
         self._listeners: set[str] = set()
 
     def __enter__(self) -> Children:
@@ -39,6 +40,7 @@ class Children:
         """Start a node's executable with the arguments of the list."""
         paths = [member.path for member in spec.members]
         command = [*executable(spec), *paths, *ros_arguments(spec, options)]
+        self._restarted |= {spec.name} & self._started.keys()
         self._started[spec.name] = monotonic()
         if EVERYTHING in spec.hears:
             self._listeners.add(spec.name)
@@ -49,6 +51,10 @@ class Children:
     def may_start_again(self, name: str) -> bool:
         """Whether a node that has ended lived for a while."""
         return monotonic() - self._started[name] > _LIVED_S
+
+    def restarted(self, name: str) -> bool:
+        """Whether a node was started more than once: it took its arguments before."""
+        return name in self._restarted
 
     def pid(self, name: str) -> int:
         """Process id of a node."""

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from stride_control.executor import StopFlag, destroy, spin
 
 from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.composed import make_nodes
-from stride_bringup.graph import check_remappings, recorder_summary, sim_nodes
+from stride_bringup.graph import NodeSpec, check_remappings, recorder_summary, sim_nodes
 from stride_bringup.options import Options
 from stride_bringup.processes import Children
 
@@ -87,23 +88,42 @@ def _in_processes(options: Options) -> Result:
         specs = {spec.name: spec for spec in sim_nodes(options)}
         for spec in specs.values():
             children.start(spec, options)
-        while not stop.signum:
-            ended = children.wait(lambda: stop.signum is not None)
-            if stop.signum:  # a terminal sends Ctrl-C to the children too
-                break
-            for name, status in ended.items():
-                spec = specs[name]
-                if name == "sim" and status == 0:
-                    return Result(None)
-                if not spec.alone and status == USAGE_ERROR:
-                    return Result(None, refused=True)
-                print(f"stride: {name} ended ({how(status)})", file=sys.stderr)
-                if spec.expendable and children.may_start_again(name):
-                    print(f"stride: {name} is started again", file=sys.stderr)
-                    children.start(spec, options)
-                # without a node of the loop there is no walk to go on with
-                elif not (spec.alone or spec.expendable):
-                    return Result(None, failure=f"{name} ended ({how(status)})")
+        return supervise(children, specs, options, lambda: stop.signum is not None, "sim")
+
+
+def supervise(
+    children: Children,
+    specs: Mapping[str, NodeSpec],
+    options: Options,
+    stopped: Callable[[], bool],
+    last: str,
+) -> Result:
+    """Watch over the processes of a run until it is over.
+
+    Args:
+        children: they run.
+        specs: of them, by name.
+        options: of the run.
+        stopped: whether somebody wants it to end; asked now and then.
+        last: the node whose end is the end of the run.
+    """
+    while not stopped():
+        ended = children.wait(stopped)
+        if stopped():  # a terminal sends Ctrl-C to the children too
+            break
+        for name, status in ended.items():
+            spec = specs[name]
+            if name == last and status == 0:
+                return Result(None)
+            if not spec.guest and status == USAGE_ERROR and not children.restarted(name):
+                return Result(None, refused=True)
+            print(f"stride: {name} ended ({how(status)})", file=sys.stderr)
+            if spec.expendable and children.may_start_again(name):
+                print(f"stride: {name} is started again", file=sys.stderr)
+                children.start(spec, options)
+            # without a node of the loop there is no walk to go on with
+            elif not (spec.guest or spec.expendable):
+                return Result(None, failure=f"{name} ended ({how(status)})")
     return Result(None)
 
 

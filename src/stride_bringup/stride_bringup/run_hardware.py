@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,13 @@ from stride_core.robot import load_robot
 from stride_hardware.actuator_config import calibration_path
 from stride_hardware.rustypot_bus import check_port
 
-from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.graph import check_remappings
 from stride_bringup.hardware import HardwareOptions, hardware_nodes, temporary_folder
 from stride_bringup.processes import Children
-from stride_bringup.run import Result, how
+from stride_bringup.run import Result, supervise
 from stride_bringup.stop_key import StopKey
 from stride_hardware import calibration
 
-GUESTS = ("viewer", "recorder")
 _ENDS = "actuator"
 """The node whose end is the end of the run."""
 
@@ -63,30 +60,13 @@ def _processes(options: HardwareOptions) -> Result:
             key.poll()
             return stop.signum is not None
 
-        specs = hardware_nodes(options)
-        guests = {spec.name for spec in specs if spec.name in GUESTS}
-        by_name = {spec.name: spec for spec in specs}
-        for spec in specs:
+        specs = {spec.name: spec for spec in hardware_nodes(options)}
+        for spec in specs.values():
             children.start(spec, options)
             if spec.name == "twin" and not _wait_for(Path(options.bus), children, stop):
                 return Result(None, refused=True)
-        while not stop.signum:
-            ended = children.wait(stopped)
-            if stop.signum:
-                break
-            for name, status in ended.items():
-                if name == _ENDS and status == 0:
-                    return Result(None)
-                if name not in guests and status == USAGE_ERROR:
-                    return Result(None, refused=True)
-                print(f"stride: {name} ended ({how(status)})", file=sys.stderr)
-                if by_name[name].expendable and children.may_start_again(name):
-                    print(f"stride: {name} is started again", file=sys.stderr)
-                    children.start(by_name[name], options)
-                elif name not in guests and not by_name[name].expendable:
-                    # the motors are damped by the watchdog, the driver or its guard
-                    return Result(None, f"{name} ended ({how(status)})")
-    return Result(None)
+        # when a node ends, the motors are damped by the watchdog, the driver or its guard
+        return supervise(children, specs, options, stopped, _ENDS)
 
 
 def _wait_for(port: Path, children: Children, stop: StopFlag) -> bool:

@@ -17,6 +17,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from stride_core.arguments import USAGE_ERROR
 
 from stride_control import mistakes
 from stride_control.realtime import claim
@@ -74,27 +75,36 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     """``main`` of every executable: initialise, make the nodes, spin, destroy.
 
     A ``ValueError`` or ``OSError`` while the nodes are made is the user's to mend: it is printed as
-    one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``.
+    one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``. One while
+    they run is a failure like any other.
     """
     stop = StopFlag()
     stop.install()
     nodes: Sequence[Node] = ()
+    made = False
     try:
         with mistakes.ros_arguments():
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         nodes = make_nodes()
         for text in unused_remappings(nodes, sys.argv):
             nodes[0].get_logger().warning(text)
+        made = True
         spin(nodes, stop=stop)
         for refusal in filter(None, (getattr(node, "refusal", "") for node in nodes)):
-            raise ValueError(refusal)
+            raise RefusedError(refusal)
         return 0
     except (ValueError, OSError) as error:
+        if made and not isinstance(error, RefusedError):
+            raise
         print(f"stride: {error}", file=sys.stderr)
-        return 2
+        return USAGE_ERROR
     finally:
         destroy(nodes)
         rclpy.try_shutdown()
+
+
+class RefusedError(ValueError):
+    """Raised while running by a node that finds only then that it cannot do what it was told."""
 
 
 def destroy(nodes: Sequence[Node]) -> None:

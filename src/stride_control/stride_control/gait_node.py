@@ -26,7 +26,7 @@ from stride_control.messages import (
     peek_stamp,
     stamp_ns,
 )
-from stride_control.node import TICK_QOS, StrideNode
+from stride_control.node import TICK_QOS, TRUNK, StrideNode
 from stride_control.obedience import Obedience
 from stride_control.wire import Stencil
 from stride_msgs.msg import FootTargets, Residual, SafetyStatus
@@ -179,6 +179,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         if known is None:
             legs = list(self.robot.legs)
             message = FootTargets(legs=legs, gait=gait, mode=mode)
+            message.header.frame_id = self.frame(TRUNK)
             message.position, message.phase = [0.0] * (3 * len(legs)), [0.0] * len(legs)
             message.swing, message.shape = [False] * len(legs), [0.0] * len(SHAPE_PARTS)
             known = self._messages[gait, mode] = Stencil(message, *_NUMBERS)

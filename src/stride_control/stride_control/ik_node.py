@@ -6,6 +6,7 @@ final_foot = nominal + residual
 from __future__ import annotations
 
 import math
+from time import monotonic
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -36,7 +37,7 @@ class IkNode(StrideNode[IkNodeConfig]):
         self._feet = Reader(FootTargets, Rows("leg", legs), "legs", {"position": 3})
         self._offsets = Reader(Residual, Rows("leg", legs), "legs", {"offset": 3}, ["offset"])
         self._waiting = b""
-        self._tick = -1
+        self._tick, self._since = -1, 0.0
         self._expected = self._patient = self.config.expect_residual
         self._residual: FloatArray | None = None
         self._residual_ns = -1
@@ -63,7 +64,7 @@ class IkNode(StrideNode[IkNodeConfig]):
             return  # the plant repeats a tick that goes on waiting
         if self._waiting:
             self._finish(None)
-        self._tick, self._waiting = tick, feet
+        self._tick, self._waiting, self._since = tick, feet, monotonic()
         if self._residual is not None and self._residual_ns == tick:
             self._finish(self._residual)
         elif self._patient:
@@ -81,7 +82,10 @@ class IkNode(StrideNode[IkNodeConfig]):
         last = not offset.size
         self._residual, self._residual_ns = None if last else offset, stamp
         self._expected = not last
-        if last or stamp >= self._tick:
+        in_time = stamp > self._tick or (
+            stamp == self._tick and monotonic() - self._since < self.config.residual_deadline
+        )
+        if last or in_time:
             self._patient = not last
         if self._waiting and (last or stamp == self._tick):
             self._finish(self._residual)

@@ -26,6 +26,9 @@ TICK_QOS = QoSProfile(depth=1000)
 whoever looks on from another process, since lockstep does not wait for it: a listener that slept
 0.1 s in each 0.4 s lost 2 % of the messages to a depth of 10, 0.1 % to 100, and none to 1000."""
 
+TRUNK = "base_link"
+"""The trunk's frame (REP-105)."""
+
 _TIMED_TICKS = 1000
 
 _WELL_AGAIN_S = 10.0
@@ -66,6 +69,10 @@ class StrideNode(Node, Generic[Config]):
     def _change(self, config: Config) -> None:
         self.apply(config)
         self.config = config
+
+    def frame(self, name: str) -> str:
+        """A frame's name for tf: behind the robot's namespace."""
+        return f"{self.get_namespace()}/{name}".lstrip("/")
 
     def hear(self, kind: type, topic: str, callback: Callable[[bytes], None]) -> Any:
         """Subscribe to a topic of the tick, serialised: a callback reads no more than it needs.

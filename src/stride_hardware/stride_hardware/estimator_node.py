@@ -13,7 +13,7 @@ from sensor_msgs.msg import Imu, JointState
 from stride_control.config import RobotChoice
 from stride_control.executor import run
 from stride_control.messages import NANOSECONDS, Rows, stamp_ns
-from stride_control.node import TICK_QOS, StrideNode
+from stride_control.node import TICK_QOS, TRUNK, StrideNode
 from stride_core.arrays import FloatArray
 from stride_core.attitude import ImuMount
 from stride_core.estimation import EstimatorConfig, Readings
@@ -47,9 +47,8 @@ class EstimatorNode(StrideNode[EstimatorNodeConfig]):
         self._stance = np.ones(legs, bool)
         self._imu: Imu | None = None
         self._last_ns = 0
-        prefix = self.get_namespace().strip("/")
-        self._message = Odometry(child_frame_id=f"{prefix}/base_link" if prefix else "base_link")
-        self._message.header.frame_id = f"{prefix}/odom" if prefix else "odom"
+        self._message = Odometry(child_frame_id=self.frame(TRUNK))
+        self._message.header.frame_id = self.frame("odom")
         self._transform = TransformStamped(child_frame_id=self._message.child_frame_id)
         self._odom = self.create_publisher(Odometry, "odom", TICK_QOS)
         self._tf = self.create_publisher(TFMessage, "/tf", 10)

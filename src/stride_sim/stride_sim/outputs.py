@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import String
 from stride_control.messages import doubles, to_stamp
-from stride_control.node import TICK_QOS
+from stride_control.node import TICK_QOS, TRUNK
 from stride_control.wire import Stencil
 from stride_core.frames import (
     quat_conjugate,
@@ -34,7 +34,6 @@ from stride_sim.urdf import FixedJoint, read_urdf
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WORLD = "odom"
-TRUNK = "base_link"
 
 
 class Outputs:
