@@ -29,7 +29,8 @@ stride: robots that move by a nominal motion plus a learned residual, on ROS 2 J
 The first use sets everything up, which takes two or three minutes; ./stride help tells more then.
 """
 SETUP_OPTIONS = {"--training": "training", "--dev": "dev"}
-NEEDS = dict.fromkeys(("train", "tune", "export", "plot"), ("training",))  # beside the runtime
+TRAINED = ("train", "tune", "ablate", "export", "plot")
+NEEDS = dict.fromkeys(TRAINED, ("training",))  # beside the runtime
 
 
 def main(arguments: Sequence[str]) -> int:

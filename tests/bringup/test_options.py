@@ -143,3 +143,12 @@ def test_a_run_has_the_rate_of_its_policy_unless_told(tmp_path: Path) -> None:
     assert Options(policy=str(other)).rate_hz == 25.0
     assert Options(policy=str(other), rate=50.0).rate_hz == 50.0
     assert Options(policy="none").rate_hz == 100.0
+
+
+def test_the_rate_stays_though_the_policys_file_goes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_bytes((policy_folder() / "rough/policy.onnx").read_bytes())
+    options = Options(policy=str(file))
+    assert options.rate_hz == 50.0
+    file.unlink()
+    assert options.rate_hz == 50.0

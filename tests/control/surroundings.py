@@ -50,7 +50,11 @@ class Surroundings:
 
     def heard_by_all(self) -> bool:
         """Whether the node listens to all that is said."""
-        return all(p.get_subscription_count() for p in self._says.values())
+        return all(map(self.heard_by, self._says))
+
+    def heard_by(self, topic: str) -> int:
+        """How many listen to a topic."""
+        return int(self._says[topic].get_subscription_count())
 
     def say(self, topic: str, message: Any, tick: int | None = None) -> None:
         """Publish, with a tick's stamp if there is one."""

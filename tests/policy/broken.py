@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import helper
+from stride_core.action import ActionConfig
 from stride_core.contract import Normaliser
 from stride_core.observation import DEPLOYABLE, Term
 from stride_core.policy_file import write_contract
-from tests.policy.models import ROBOT, Mlp, contract_of, model_of, policy_bytes, wide
+from tests.policy.models import OPSET, ROBOT, Mlp, contract_of, model_of, policy_bytes, wide
 
 SIZE = 60
 UP = 2
@@ -59,28 +60,56 @@ def slow() -> bytes:
     return policy_bytes(model=model)
 
 
-def endless() -> bytes:
-    """A loop that never ends."""
-    yes = helper.make_tensor("value", onnx.TensorProto.BOOL, [], [True])
-    on, on_again = (
-        helper.make_tensor_value_info(name, onnx.TensorProto.BOOL, []) for name in ("on", "again")
-    )
-    count = helper.make_tensor_value_info("count", onnx.TensorProto.INT64, [])
-    seen, same = (
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", SIZE])
-        for name in ("seen", "same")
-    )
+def body(*inputs: Any) -> onnx.GraphProto:
+    """Of a loop: the condition and what it carries go on as they are."""
+    again = helper.make_tensor_value_info("again", onnx.TensorProto.BOOL, [])
+    same = helper.make_tensor_value_info("same", onnx.TensorProto.FLOAT, ["batch", SIZE])
     steps = [
         helper.make_node("Identity", ["on"], ["again"]),
         helper.make_node("Identity", ["seen"], ["same"]),
     ]
-    body = helper.make_graph(steps, "body", [count, on, seen], [on_again, same])
+    return helper.make_graph(steps, "body", inputs, [again, same])
+
+
+def loop() -> onnx.NodeProto:
+    """As long as what is seen has a value beyond 1e3: for ever, on the day that one has."""
+    on = helper.make_tensor_value_info("on", onnx.TensorProto.BOOL, [])
+    count = helper.make_tensor_value_info("count", onnx.TensorProto.INT64, [])
+    seen = helper.make_tensor_value_info("seen", onnx.TensorProto.FLOAT, ["batch", SIZE])
+    return helper.make_node(
+        "Loop", ["", "huge", "observation"], ["after"], body=body(count, on, seen)
+    )
+
+
+def looping() -> bytes:
+    """A network that ends in its warm-up, and may not end on a robot."""
     nodes = [
-        helper.make_node("Constant", [], ["yes"], value=yes),
-        helper.make_node("Loop", ["", "yes", "observation"], ["at last"], body=body),
-        helper.make_node("Gemm", ["at last", "zero"], ["action"]),
+        helper.make_node("ReduceMax", ["observation"], ["most"], keepdims=0),
+        helper.make_node("Greater", ["most", "limit"], ["huge"]),
+        loop(),
+        helper.make_node("Gemm", ["after", "zero"], ["action"]),
     ]
-    return policy_bytes(model=model_of(nodes, {"zero": np.zeros((SIZE, 12))}, SIZE, 12))
+    values = {"zero": np.zeros((SIZE, 12)), "limit": np.array(1e3)}
+    return policy_bytes(model=model_of(nodes, values, SIZE, 12))
+
+
+def looping_within() -> bytes:
+    """The same in a function of the model's own."""
+    opset = [helper.make_opsetid("", OPSET)]
+    parts = [
+        helper.make_node("ReduceMax", ["observation"], ["most"], keepdims=0),
+        helper.make_node("Constant", [], ["limit"], value_float=1e3),
+        helper.make_node("Greater", ["most", "limit"], ["huge"]),
+        loop(),
+    ]
+    own = helper.make_function("own", "Hidden", ["observation"], ["after"], parts, opset)
+    nodes = [
+        helper.make_node("Hidden", ["observation"], ["after"], domain="own"),
+        helper.make_node("Gemm", ["after", "zero"], ["action"]),
+    ]
+    model = model_of(nodes, {"zero": np.zeros((SIZE, 12))}, SIZE, 12)
+    model.functions.append(own)
+    return policy_bytes(model=model)
 
 
 def outside(folder: Path) -> bytes:
@@ -160,6 +189,12 @@ BROKEN: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "operator": (
         lambda: policy_bytes(model=constant(["observation"], "Levitate", "org.example")),
         ("onnxruntime cannot run it", "Levitate"),
+    ),
+    "a loop": (looping, ("operator Loop: expected a network without control flow",)),
+    "a hidden loop": (looping_within, ("operator Loop: expected",)),
+    "too bold": (
+        _with(action=ActionConfig(residual=0.05)),
+        ("action.residual: 0.05: expected at most ik's residual_limit, 0.02 m",),
     ),
     "input": (
         lambda: policy_bytes(

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import numpy as np
 from stride_control.policy.background import Background
+from stride_control.policy.events import Event, Request
 from stride_control.policy.gate import GateConfig
 from stride_control.policy.library import PolicyError
 from stride_control.policy.loading import Policy
 from stride_control.policy.network import Network
 from stride_control.policy.runner import Bounds, Scene
-from stride_control.policy.switch import Applied, Event, Request, Switch, SwitchConfig
+from stride_control.policy.switch import Applied, Switch, SwitchConfig
 from stride_core.action import ActionConfig, ActionLayout
 from stride_core.arrays import FloatArray
 from stride_core.contract import Normaliser
@@ -29,24 +30,34 @@ BOUNDS = Bounds(GateConfig(fall_time=0.0, rise_time=0.0), 100.0, 0.002, inf)
 CONFIG = SwitchConfig(
     shadow_time=0.05, fade_time=0.1, probation_time=0.2, return_time=0.05, fault_limit=3
 )
-STEADY = Normaliser((0.0,) * 60, (100.0,) * 60)
 SIZE = 0.02
 """A full action [m]."""
 
 Say = Callable[[FloatArray], Any]
 
 
-def policy(name: str, say: Say | float, modulation: dict[str, float] | None = None) -> Policy:
-    """A policy that answers an observation with ``say`` of it, or with a constant."""
+def policy(
+    name: str,
+    say: Say | float,
+    modulation: dict[str, float] | None = None,
+    mean: float = 0.0,
+    **contract: Any,
+) -> Policy:
+    """A policy that answers an observation with ``say`` of it, or with a constant.
+
+    ``mean`` is that of all it saw in training, with a spread of 100; ``contract`` is the rest of
+    ``contract_of``.
+    """
     action = ActionConfig(residual=SIZE, modulation=modulation or {})
     layout = ActionLayout(ROBOT, action)
     observation = Observation(ROBOT, ("gravity", "action"), layout.size)
     size = observation.size
-    contract = contract_of(
-        Normaliser((0.0,) * size, (100.0,) * size),
+    made = contract_of(
+        Normaliser((mean,) * size, (100.0,) * size),
         action=action,
         names=("gravity", "action"),
         weights_sha256=name * 64,
+        **contract,
     )
 
     def answer(seen: FloatArray) -> FloatArray:
@@ -54,7 +65,7 @@ def policy(name: str, say: Say | float, modulation: dict[str, float] | None = No
         return np.broadcast_to(np.asarray(value, float), (layout.size,)).copy()
 
     network = cast(Network, answer)
-    return Policy(name, Path(name), contract, network, observation, layout, 1e-5)
+    return Policy(name, Path(name), made, network, observation, layout, 1e-5)
 
 
 def scene(tick: int, up: Any = (0.0, 0.0, 1.0), pattern: str = "trot") -> Scene:
@@ -116,7 +127,8 @@ class Stage:
 @contextmanager
 def stage(config: SwitchConfig = CONFIG, first: Policy | None = None) -> Iterator[Stage]:
     """A stage whose thread ends with it."""
-    background = Background("test")
+    trouble: list[str] = []
+    background = Background("test", trouble.append)
     made = Stage(background, config)
     if first is not None:
         made.switch.start(first)
@@ -124,3 +136,4 @@ def stage(config: SwitchConfig = CONFIG, first: Policy | None = None) -> Iterato
         yield made
     finally:
         background.close()
+    assert not trouble

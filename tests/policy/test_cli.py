@@ -14,8 +14,9 @@ pytest.importorskip("rclpy")
 from stride_bringup.bench import policy as bench
 from stride_bringup.cli.main import main
 from stride_control.policy.network import Network
+from stride_core.action import ActionConfig
 from tests.policy.broken import BROKEN
-from tests.policy.models import policy_bytes, write_policy
+from tests.policy.models import ROBOT, write_policy
 from tests.policy.untrained import FOLDER
 
 
@@ -88,6 +89,21 @@ def test_check_of_a_broken_file_says_what_is_wrong_with_it(
     assert status == 1 and all(word in err for word in words)
 
 
+def test_check_asks_the_contract_for_the_robot_and_its_servo(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = str(write_policy(tmp_path / "other.onnx", robot=ROBOT.with_servo("sts3215_345")))
+    assert said(capsys, "check", other)[0] == 0
+    assert "expected sts3215_147" in said(capsys, "check", other, "--robot", "fivebar")[2]
+
+
+def test_check_refuses_what_ik_would_clip(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bold = write_policy(tmp_path / "bold.onnx", action=ActionConfig(residual=0.03))
+    assert "action.residual: 0.03: expected at most ik's" in said(capsys, "check", str(bold))[2]
+
+
 @pytest.mark.parametrize("words", [["show"], ["fly"], [], ["check", "a", "--rate", "fast"]])
 def test_what_cannot_be_asked_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], words: list[str]
@@ -137,6 +153,18 @@ def test_recorded_arrays_that_do_not_fit_are_refused(
     assert expected in report["error"]
 
 
+def test_recorded_arrays_that_are_cut_short_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    whole = (FOLDER / "recorded.npz").read_bytes()
+    for place in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        file = tmp_path / "recorded.npz"
+        file.write_bytes(whole[:place])
+        status, report = verified(capsys, "untrained", "--with", str(file))
+        assert status == 1
+        assert "expected arrays observation and action" in report["error"]
+
+
 # --- bench --------------------------------------------------------------------------------------
 
 
@@ -163,4 +191,15 @@ def test_bench_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["bench", "policy", "--policy", "nosuch"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("./stride bench: policy 'nosuch'")
-    assert policy_bytes(1)
+
+
+def test_bench_of_a_walk_that_fails_says_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The walk is that of the policy's own robot with its own servo."""
+    monkeypatch.setattr(bench, "_CALLS", 5)
+    file = write_policy(tmp_path / "policy.onnx", servo="nosuch")
+    assert main(["bench", "policy", "--policy", str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("./stride bench: the walk that is measured: sim --robot fivebar")
+    assert "nosuch" in line.partition("status")[2]

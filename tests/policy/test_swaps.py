@@ -21,7 +21,7 @@ from rclpy.serialization import deserialize_message
 from stride_bringup.graph import ros_arguments, sim_nodes
 from stride_bringup.options import Options, config_file
 from stride_bringup.processes import executable
-from stride_bringup.verify import ticks
+from stride_bringup.verify import ticks, verify
 from stride_control.messages import NANOSECONDS, stamp_ns, to_stamp
 from stride_control.policy.gate import GateConfig
 from stride_control.policy.library import read_policy
@@ -156,13 +156,21 @@ def test_ten_swaps_in_a_walk_in_lockstep(tmp_path: Path, pair: tuple[str, str]) 
     scenes = [scene for scene, _ in ticks(tmp_path / "bag", SceneReader(ROBOT))]
     own = max(own_step(file, scenes) for file in pair)
     assert 0.0 < largest_step(values) <= own + 1.5 / fade_ticks * 2.0 * np.abs(values).max()
+    # each answer in the bag is that of the policy it names, whatever took over from whom
+    for file in pair:
+        replayed = verify(load_policy(Path(file), Terms(ROBOT, 100.0)), tmp_path / "bag", ROBOT)
+        assert replayed.observations > 100
+        assert replayed.difference <= 1e-5
+
+
+PERIOD_50, FADE_50 = 0.02, 4  # s, ticks
 
 
 def fifty_swaps(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """The figures and the bag of a walk in real time, of 40 ms a tick."""
     folder.mkdir()
     pair = policies(folder, 50.0)
-    times = config(folder, shadow_time=0.02, fade_time=0.04, probation_time=0.04)
+    times = config(folder, shadow_time=0.02, fade_time=PERIOD_50 * FADE_50, probation_time=0.04)
     with stage(folder) as (processes, graph):
         arguments = ("--headless", "--json", *WALK, "--policy", pair[0], "--config", times)
         run = processes.sim(*arguments, "--rate", "50", "--realtime-factor", "0.5")
@@ -175,20 +183,29 @@ def fifty_swaps(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
 
 
 def test_fifty_swaps_in_real_time(tmp_path: Path) -> None:
-    """A swap that held up its tick would miss fifty; a busy machine misses some, and not always."""
-    for attempt in "123":
-        report, found = fifty_swaps(tmp_path / attempt)
-        if report["missed_ticks"] < 10:
-            break
-    assert report["missed_ticks"] < 25
+    """A busy machine misses ticks, but not those of the swaps before all others."""
+    report, found = fifty_swaps(tmp_path / "run")
     assert report["falls"] == 0
     kinds = [event.kind for event in found["/policy_event"]]
     assert kinds.count(PolicyEvent.SWITCHED) == 51
     assert PolicyEvent.ROLLED_BACK not in kinds
     stamps = np.array([stamp_ns(residual.header.stamp) for residual in found["/residual"]])
     assert (np.diff(stamps) > 0).all()
-    bounded = np.abs(offsets(found["/residual"]))
-    assert 0.0 < bounded.max() <= 0.02
+    # of the ticks from which a policy is loaded, or in charge, the next one is there as of the others
+    number = np.round(stamps / (1e9 * PERIOD_50)).astype(int)
+    followed = dict(zip(number[:-1], np.diff(number) == 1, strict=True))
+    kinds_of = {PolicyEvent.LOADED, PolicyEvent.SWITCHED}
+    swaps = {
+        round(stamp_ns(event.header.stamp) / (1e9 * PERIOD_50))
+        for event in found["/policy_event"]
+        if event.kind in kinds_of
+    }
+    at_swaps = [well for tick, well in followed.items() if tick in swaps]
+    others = [well for tick, well in followed.items() if tick not in swaps]
+    assert len(at_swaps) >= 90
+    assert np.mean(at_swaps) >= np.mean(others) - 0.5
+    values = offsets(found["/residual"])
+    assert 0.0 < np.abs(values).max() <= 0.02
 
 
 def test_a_policy_that_tips_the_robot_over_is_taken_back(

@@ -58,6 +58,22 @@ def test_other_files_and_files_that_go_are_nothing(tmp_path: Path) -> None:
     assert [watch.look(), watch.look()] == [None, None]
 
 
+def test_a_folder_that_goes_within_a_look_is_nothing_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = FolderWatch(tmp_path)
+    file = tmp_path / "new.onnx"
+    file.write_bytes(b"x")
+
+    def gone(*_: object) -> None:
+        raise FileNotFoundError(2, "gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "glob", gone)
+        assert watch.look() is None
+    assert [watch.look(), watch.look(), watch.look()] == [None, file, None]
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"watch: .*nosuch: expected a folder"):
         FolderWatch(tmp_path / "nosuch")

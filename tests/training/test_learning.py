@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import sys
@@ -74,6 +75,9 @@ def test_the_folder_says_what_was_done(whole: Run) -> None:
     assert rows["time/total_timesteps"].tolist() == [96.0 * k for k in range(1, 6)]
     assert (rows["curriculum/level"] >= 0.0).all()
     assert evaluations(whole)["steps"].tolist() == [480.0]
+    summary = json.loads((whole.folder / "summary.json").read_text("utf-8"))
+    assert summary["steps"] == 480 and summary["not_finite"] == 0 == summary["diverged"]
+    assert 0 <= summary["falls"] <= summary["episodes"]
 
 
 def test_the_exported_policy_is_the_trained_one(whole: Run, tmp_path: Path) -> None:
@@ -150,7 +154,8 @@ def test_learning_does_what_no_constant_policy_does(
     monkeypatch.setitem(rewards.TERMS, "in_step", _in_step)
     settings = (
         *SMALL, "ppo.envs=24", "ppo.epochs=8", "ppo.learning_rate=0.003", "ppo.kl=[]",
-        "ppo.gamma=0.5", "rewards.preset=none", "rewards.weights={in_step: 1.0, heading: 0.0}",
+        "ppo.gamma=0.5", "rewards.preset=none",
+        "rewards.weights={in_step: 1.0, heading: 0.0, pace: 0.0, tilt: 0.0, rocking: 0.0}",
         "monitoring.checkpoint_every=100000", "ground.kinds=[flat]", "episode.random_phase=1.0",
     )  # fmt: skip
     run = tmp_path / "run"

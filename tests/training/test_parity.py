@@ -148,7 +148,9 @@ def _task(ground: str, params: Path | None, action: ActionConfig) -> Task:
         params=str(params or ""),
         plant=from_mapping(PlantConfig, PLANT, "plant"),
         action=action,
-        episode=dataclasses.replace(task.episode, seconds=1000.0, max_tilt=3.1, min_height=0.0),
+        episode=dataclasses.replace(
+            task.episode, seconds=1000.0, max_tilt=3.1, min_height=0.0, active=False
+        ),
         ground=dataclasses.replace(
             task.ground, kinds=(kind,), difficulty=(difficulty, difficulty), levels=1, variants=1
         ),

@@ -99,7 +99,7 @@ def control_nodes(options: Options, watch_plant: bool) -> list[NodeSpec]:
     hearers = _hearers("residual", [gait, ik, safety, *guests(options)])
     policy = NodeSpec(
         *("policy", "stride_control", "policy_node", "stride_control.policy_node:PolicyNode"),
-        hears=scene if options.has_policy else (),
+        hears=scene if options.has_policy else ("foot_targets",),
         may_hear=scene,
         tells=("residual",),
         latches=("policy_event",),
@@ -142,6 +142,7 @@ def _policy(options: Options) -> dict[str, Any]:
         "rate_hz": options.rate_hz,
         "lockstep": not options.pace,
         "tick_deadline": _deadline(options),
+        **options.residual_limit,
     }
 
 

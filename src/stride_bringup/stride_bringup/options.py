@@ -6,12 +6,13 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from stride_control.policy.library import NONE, find_policy, read_policy
 from stride_core.config import ConfigError
-from stride_core.control import load_controller, parameters_of
+from stride_core.control import calibration_path, load_controller, parameter_files, parameters_of
 from stride_core.gait import PATTERNS
 from stride_core.robot import RobotSpec, load_robot
 from stride_sim.terrain import names as terrain_names
@@ -87,9 +88,11 @@ class Options:
         """Whether an option overrides the YAML: one that was given, or is not its default."""
         return name in self.given or getattr(self, name) != _DEFAULTS[name]
 
-    @property
+    @cached_property
     def rate_hz(self) -> float:
         """Of the control loop: the option's, else the configuration's, else the policy's.
+
+        Known from the start: the policy's file may change while it runs.
 
         Raises:
             ValueError: the policy's file cannot be read.
@@ -162,17 +165,23 @@ class Options:
             raise ValueError(f"policy: {DEFAULT}: {self._robots_file()} names none")
         return named
 
+    @property
+    def residual_limit(self) -> dict[str, float]:
+        """ik's ``residual_limit`` [m] under its name, if the configuration says it."""
+        try:
+            said = parameters_of(self.params_files(), "ik").get("residual_limit")
+        except ConfigError:  # nothing for ik at all
+            said = None
+        return {"residual_limit": said} if isinstance(said, float) else {}  # else ik refuses it
+
     def params_files(self) -> list[Path]:
         """YAMLs of ROS parameters: the robot's, and the calibration of its servo if there is one.
 
         Raises:
             ValueError: the former is not there.
         """
-        robot, path = load_robot(self.robot, self.servo or None), self._robots_file()
-        if not path.is_file():
-            raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
-        measured = calibration_file(robot)
-        return [path, measured] if measured.is_file() else [path]
+        robot = load_robot(self.robot, self.servo or None)
+        return parameter_files(_share() / "config", robot, self.config)
 
     def _robots_file(self) -> Path:
         return Path(self.config) if self.config else config_file(load_robot(self.robot).name)
@@ -185,8 +194,7 @@ def config_file(robot: str) -> Path:
 
 def calibration_file(robot: RobotSpec) -> Path:
     """Measured speeds of a robot with its servo; beside its configuration, links followed."""
-    folder = config_file(robot.name).resolve().parent / "calibration"
-    return folder / f"{robot.name}.{robot.servo.name}.yaml"
+    return calibration_path(_share() / "config", robot)
 
 
 def policy_folder() -> Path:

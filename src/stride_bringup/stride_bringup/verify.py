@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from rclpy.serialization import deserialize_message
@@ -13,10 +15,10 @@ from stride_control.messages import peek_stamp
 from stride_control.policy.loading import Policy
 from stride_control.policy.runner import Scene
 from stride_control.scene_reader import SceneReader
+from stride_core.action import Act
 from stride_core.arrays import FloatArray
-from stride_core.gait.config import SHAPE_PARTS
 from stride_core.observation import Observed
-from stride_core.robot import load_robot
+from stride_core.robot import RobotSpec
 from stride_operator.bag import read
 
 from stride_msgs.msg import Residual
@@ -29,21 +31,26 @@ class Verified(NamedTuple):
 
     Attributes:
         observations: compared.
-        difference: the largest, in shares of a full action.
+        difference: the largest, in shares of a full action; NaN if one is no number.
     """
 
     observations: int
     difference: float
 
 
-def verify(policy: Policy, recorded: Path, robot: str, servo: str) -> Verified:
+def verify(policy: Policy, recorded: Path, robot: RobotSpec) -> Verified:
     """Compare with an .npz of observations and actions, or with a bag.
+
+    Args:
+        policy: that shall have given them.
+        recorded: them.
+        robot: that walked.
 
     Raises:
         ValueError, OSError: it cannot be read, or is of another policy; one line.
     """
     if recorded.is_dir() or recorded.suffix == ".mcap":
-        return _bag(policy, recorded, SceneReader(load_robot(robot, servo or None)))
+        return _bag(policy, recorded, SceneReader(robot))
     if not recorded.is_file():
         raise ValueError(f"{recorded}: no such file; expected an .npz or a bag")
     return _arrays(policy, recorded)
@@ -53,7 +60,7 @@ def _arrays(policy: Policy, recorded: Path) -> Verified:
     try:
         with np.load(recorded, allow_pickle=False) as data:
             observation, action = (np.asarray(data[n], float) for n in ("observation", "action"))
-    except (KeyError, ValueError, EOFError) as error:
+    except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{recorded}: expected arrays observation and action: {error}") from None
     count = len(observation)
     for name, array, size in (
@@ -76,7 +83,7 @@ def _bag(policy: Policy, recorded: Path, reader: SceneReader) -> Verified:
         if said is not None and before is not None:
             seen = policy.observation.build(Observed(scene.sensed, scene.gait, before))
             answer = np.clip(policy.network(seen), -1.0, 1.0)
-            difference = max(difference, float(np.abs(answer - said).max()))
+            difference = float(np.maximum(difference, np.abs(answer - said).max()))
             count += 1
         before = said
     return Verified(count, difference)
@@ -84,12 +91,9 @@ def _bag(policy: Policy, recorded: Path, reader: SceneReader) -> Verified:
 
 def _action(policy: Policy, residual: Residual) -> FloatArray:
     """The answer behind a residual of full strength, in shares of a full action."""
-    config = policy.action.config
-    columns = [SHAPE_PARTS.index(name) for name in config.modulation]
-    said = [*residual.offset, *(residual.rates[column] for column in columns)]
-    full = [config.residual] * len(residual.offset) + list(config.modulation.values())
-    scale = np.array(full)
-    return np.divide(said, scale, out=np.zeros(len(said)), where=scale > 0.0)
+    offset = np.array(residual.offset).reshape(len(residual.legs), -1)
+    rates = np.array(residual.rates) if residual.rates else None
+    return policy.action.invert(Act(offset, rates))
 
 
 def ticks(recorded: Path, reader: SceneReader) -> Iterator[tuple[Scene, Any]]:

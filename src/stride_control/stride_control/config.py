@@ -84,6 +84,13 @@ class PolicyNodeConfig(RobotChoice):
     largest_action: float = param(
         100.0, doc="an answer beyond it is a fault; a full action is 1", min=1.0, max=1e6
     )
+    residual_limit: float = param(
+        ResidualConfig.residual_limit,
+        doc="ik's, which would clip more: a policy whose full action is larger is refused",
+        unit="m",
+        min=0.0,
+        max=0.2,
+    )
     switch: SwitchConfig = field(default_factory=SwitchConfig)
     gate: GateConfig = field(default_factory=GateConfig)
 

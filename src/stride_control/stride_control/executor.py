@@ -75,8 +75,8 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     """``main`` of every executable: initialise, make the nodes, spin, destroy.
 
     A ``ValueError`` or ``OSError`` while the nodes are made is the user's to mend: it is printed as
-    one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``. One while
-    they run is a failure like any other.
+    one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``. Another
+    error while they run is a failure like any other.
     """
     stop = StopFlag()
     stop.install()
@@ -90,21 +90,18 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
             nodes[0].get_logger().warning(text)
         made = True
         spin(nodes, stop=stop)
-        for refusal in filter(None, (getattr(node, "refusal", "") for node in nodes)):
-            raise RefusedError(refusal)
-        return 0
+        refusals = [text for text in (getattr(node, "refusal", "") for node in nodes) if text]
+        for text in refusals:
+            print(f"stride: {text}", file=sys.stderr)
+        return USAGE_ERROR if refusals else 0
     except (ValueError, OSError) as error:
-        if made and not isinstance(error, RefusedError):
+        if made:
             raise
         print(f"stride: {error}", file=sys.stderr)
         return USAGE_ERROR
     finally:
         destroy(nodes)
         rclpy.try_shutdown()
-
-
-class RefusedError(ValueError):
-    """Raised while running by a node that finds only then that it cannot do what it was told."""
 
 
 def destroy(nodes: Sequence[Node]) -> None:

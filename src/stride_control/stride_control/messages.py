@@ -38,9 +38,11 @@ def peek_stamp(data: bytes) -> int:
     """Stamp [ns] of a serialised message that begins with a header (CDR), without reading it.
 
     Raises:
-        MessageError: it is too short for one; likewise below.
+        MessageError: it is too short for one, likewise below; or no second has so many.
     """
     sec, nanosec = _peek(data, "iI", _HEADER)
+    if nanosec >= NANOSECONDS:
+        raise MessageError(f"a stamp of {nanosec} ns")
     return int(sec) * NANOSECONDS + int(nanosec)
 
 

@@ -21,11 +21,12 @@ from stride_control.executor import run
 from stride_control.messages import doubles, peek_frame, to_stamp
 from stride_control.node import TICK_QOS, StrideNode
 from stride_control.policy.background import Background
+from stride_control.policy.events import Event, EventKind
 from stride_control.policy.library import NONE
 from stride_control.policy.loader import Loader, Outcome
 from stride_control.policy.loading import Terms
 from stride_control.policy.runner import Bounds, Scene
-from stride_control.policy.switch import Applied, Event, EventKind, Switch
+from stride_control.policy.switch import Applied, Switch
 from stride_control.policy.watch import FolderWatch
 from stride_control.policy_service import SwapService
 from stride_control.scene_reader import SceneReader
@@ -44,8 +45,13 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("policy", PolicyNodeConfig, **kwargs)
         config = self.config
-        terms = Terms(self.robot, config.rate_hz, config.inference_limit, config.largest_action)
-        background = Background("policy")
+        terms = Terms(
+            *(self.robot, config.rate_hz, config.inference_limit, config.largest_action),
+            residual_limit=config.residual_limit,
+        )
+        # known before the thread is: a count that appears would change the dictionary beside it
+        self.counts.update(incomplete=0, background_faults=0)
+        background = Background("policy", lambda error: self.warn_once("background", error))
         self._loader = Loader(Path(config.folder), terms, background)
         self._background = background
         try:
@@ -69,11 +75,12 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._answered = -1
         self._message = Residual()
         self._legs = list(self.robot.legs)
-        self.counts.update(incomplete=0)
 
         latched = QoSProfile(depth=_EVENTS_KEPT, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._residuals = self.create_publisher(Residual, "residual", TICK_QOS)
         self._events = self.create_publisher(PolicyEvent, "policy_event", latched)
+        self._told = first is not None
+        self._first = [] if self._told else [self.hear(FootTargets, "foot_targets", self._on_first)]
         self._listen_if_needed()
         self._service = SwapService(self, lambda name, wait: self._ask(name, wait))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -109,6 +116,19 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
             for subscription in self._hearing:
                 self.destroy_subscription(subscription)
             self._hearing = []
+        if self._told and self._first:
+            self.destroy_subscription(self._first.pop())
+
+    def _on_first(self, data: bytes) -> None:
+        """Without a policy, in mid-walk: who waits for the one that was here before is told."""
+        if self._told:
+            return
+        self._reader.hear_feet(data)
+        begins = self._reader.tick <= 0
+        if begins or self._residuals.get_subscription_count() >= self.config.listeners:
+            self._told = True
+            if not begins:
+                self._publish(None)
 
     def _on_state(self, data: bytes) -> None:
         self._reader.hear_state(data)
@@ -213,7 +233,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
     # --- figures and the end --------------------------------------------------------------------
 
     def diagnose(self) -> dict[str, str]:
-        """Who is in charge; what was measured; faults by their text."""
+        """Who is in charge; what was measured; faults by their kind."""
         switch, message = self._switch, self._message
         figures = {
             "policy": message.policy or NONE,
@@ -229,7 +249,8 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
                 f"{report.ticks} ticks, {1e3 * report.difference:.2f} mm apart, novelty"
                 f" {report.novelty:.1f}, {1e6 * report.inference:.0f} us"
             )
-        return figures | {f"fault: {fault}": str(n) for fault, n in switch.faults.items()}
+        faults = switch.faults.copy().items()
+        return figures | {f"fault: {kind}": f"{n}, newest: {text}" for kind, (n, text) in faults}
 
     def destroy_node(self) -> None:
         """End the threads, too."""

@@ -61,14 +61,16 @@ class SwapService:
     def _on_swap(
         self, request: SwapPolicy.Request, response: SwapPolicy.Response
     ) -> SwapPolicy.Response:
-        self._waiting = self._ask(request.policy, request.wait)
+        self._waiting = waiting = self._ask(request.policy, request.wait)
+        if self._closed:  # it came while the node ended
+            waiting.cancel()
         try:
-            outcome = self._waiting.result(PATIENCE_S)
+            outcome = waiting.result(PATIENCE_S)
         except TimeoutError:
             outcome = Outcome(
-                True,
-                f"loaded, but its shadow run has not ended within {PATIENCE_S:g} s (is time"
-                " paused?): policy_event says how it goes on",
+                False,
+                f"{request.policy}: nothing is decided within {PATIENCE_S:g} s (is time paused?):"
+                " policy_event says how it goes on",
             )
         except CancelledError:
             outcome = Outcome(False, "the policy node ends")

@@ -79,3 +79,14 @@ class ActionLayout:
         rates = np.zeros((*lead, len(SHAPE_PARTS)))
         rates[..., self._columns] = bounded[..., self._offsets :] * self._rates
         return Act(offset, rates)
+
+    def invert(self, act: Act) -> FloatArray:
+        """The answer ``(..., size)`` behind an act; 0 where a full action moves nothing."""
+        lead = act.offset.shape[:-2]
+        parts = [act.offset.reshape(*lead, self._offsets)]
+        full = np.full(self._offsets, self.config.residual)
+        if act.rates is not None:
+            parts.append(act.rates[..., self._columns])
+            full = np.concatenate([full, self._rates])
+        said = np.concatenate(parts, axis=-1)
+        return np.divide(said, full, out=np.zeros(said.shape), where=full > 0.0)

@@ -90,7 +90,7 @@ class Contract:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"contract: not JSON: {error}") from None
         version = data.get("format") if isinstance(data, dict) else None
         if version != FORMAT:

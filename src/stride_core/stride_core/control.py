@@ -185,6 +185,30 @@ def load_controller(robot: RobotSpec, *params_files: str | Path) -> Controller:
     )
 
 
+def parameter_files(folder: Path, robot: RobotSpec, config: str | Path = "") -> list[Path]:
+    """The YAMLs that the nodes read: the robot's, and its servo's calibration if there is one.
+
+    Args:
+        folder: ``config``, which holds both.
+        robot: with its chosen servo.
+        config: of one's own, instead of ``<robot>.yaml``.
+
+    Raises:
+        ConfigError: the robot's is not there; one line.
+    """
+    path = Path(config) if config else folder / f"{robot.name}.yaml"
+    if not path.is_file():
+        raise ConfigError(f"config: {path}: no such file; expected a YAML of ROS parameters")
+    measured = calibration_path(folder, robot)
+    return [path, measured] if measured.is_file() else [path]
+
+
+def calibration_path(folder: Path, robot: RobotSpec) -> Path:
+    """Measured speeds of a robot with its servo; beside its configuration, links followed."""
+    beside = (folder / f"{robot.name}.yaml").resolve().parent
+    return beside / "calibration" / f"{robot.name}.{robot.servo.name}.yaml"
+
+
 def parameters_of(params_files: Sequence[str | Path], node: str) -> dict[str, Any]:
     """A node's parameters of several files, merged.
 

@@ -25,7 +25,10 @@ LARGEST_FILE = 50_000_000
 
 TEXT_DIGEST_KEY = f"{METADATA_KEY}.sha256"
 
-_GRAPH, _METADATA = 7, 14  # of ModelProto
+_GRAPH, _METADATA, _FUNCTION = 7, 14, 25  # of ModelProto
+_GRAPH_NODE, _FUNCTION_NODE = 1, 7  # of GraphProto, of FunctionProto
+_OPERATOR, _ATTRIBUTE = 4, 5  # of NodeProto
+_SUBGRAPHS = (6, 11)  # of AttributeProto
 _KEY, _VALUE = 1, 2  # of StringStringEntryProto
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
@@ -76,6 +79,39 @@ def read_contract(data: bytes) -> Contract:
             f" expected {contract.weights_sha256[:12]}…"
         )
     return contract
+
+
+def control_flow(model: bytes) -> list[str]:
+    """Operators that hold a graph of their own, as Loop, If and Scan do: how often and whether it
+    runs depends on the data.
+
+    Raises:
+        ContractError: the bytes are no ONNX model; one line.
+    """
+    nodes = [
+        node
+        for number, content, _ in _fields(model)
+        if number in (_GRAPH, _FUNCTION)
+        for node in _parts(content, _GRAPH_NODE if number == _GRAPH else _FUNCTION_NODE)
+    ]
+    found = [
+        _parts(node, _OPERATOR)[0].decode(errors="replace")
+        for node in nodes
+        if any(
+            _parts(attribute, field)
+            for attribute in _parts(node, _ATTRIBUTE)
+            for field in _SUBGRAPHS
+        )
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _parts(message: bytes, field: int) -> list[bytes]:
+    """All values of a field that has a length."""
+    try:
+        return [content for number, content, _ in _parse(message) if number == field]
+    except ValueError as error:
+        raise ContractError(f"not an ONNX file, or cut short: {error}") from None
 
 
 def _digest(model: bytes) -> str:

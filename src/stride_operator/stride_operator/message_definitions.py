@@ -88,7 +88,9 @@ def stamp_reader(cls: Any) -> Callable[[bytes], int | None] | None:
     return None
 
 
-def _time_at(data: bytes, offset: int) -> int:
+def _time_at(data: bytes, offset: int) -> int | None:
+    if len(data) < offset + 8:
+        return None  # whoever sent it: it is recorded as it is
     seconds, nanoseconds = _TIMES[data[1] & 1].unpack_from(data, offset)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 

@@ -106,6 +106,8 @@ def as_parameters(calibrations: dict[str, PatternCalibration]) -> str:
         lines.append(f"        {pattern}:")
         for direction in DIRECTIONS:
             knots: Calibration = getattr(found, direction)
+            if not knots.speed:  # a ROS parameter cannot be an empty list
+                continue
             lines.append(f"          {direction}:")
             lines += [
                 f"            {key}: {_list(getattr(knots, key))}" for key in ("speed", "ask")

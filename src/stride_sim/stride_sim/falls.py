@@ -31,6 +31,16 @@ def commanded_height(spec: RobotSpec, joints: FloatArray, foot_radius: float) ->
     return height
 
 
+def standing_height(truth: Truth) -> FloatArray:
+    """Height (N,) [m] of the trunk's origin over the mean of the ground under it and its feet."""
+    soles = truth.feet_world[..., 2] - truth.foot_radius
+    under_feet = soles - truth.foot_clearance
+    under_trunk = truth.position[:, 2] - truth.height
+    ground = (under_feet.sum(-1) + under_trunk) / (under_feet.shape[-1] + 1)
+    height: FloatArray = truth.position[:, 2] - ground
+    return height
+
+
 def fallen(truth: Truth, commanded: FloatArray, down: BoolArray) -> BoolArray:
     """Whether each robot (N,) is down: tilted beyond the watchdog's limit, or lower than its legs
     were told to hold it.
@@ -43,10 +53,6 @@ def fallen(truth: Truth, commanded: FloatArray, down: BoolArray) -> BoolArray:
         commanded: (N,) `commanded_height` of the last targets [m].
         down: (N,) whether each was down before; it must then rise further to be up again.
     """
-    soles = truth.feet_world[..., 2] - truth.foot_radius
-    under_feet = soles - truth.foot_clearance
-    under_trunk = truth.position[:, 2] - truth.height
-    ground = (under_feet.sum(-1) + under_trunk) / (under_feet.shape[-1] + 1)
-    low = truth.position[:, 2] - ground < np.where(down, _UP, _DOWN) * commanded
+    low = standing_height(truth) < np.where(down, _UP, _DOWN) * commanded
     found: BoolArray = low | (tilt_angle(truth.quaternion) > FALL_TILT)
     return found

@@ -17,6 +17,7 @@ from stride_training.runs import write
 from stride_training.vector import VectorEnvironment
 
 FORMAT = 1
+_RESUMABLE = 2  # of what a run goes on from, beside its networks
 _LEFT_OUT: dict[str, Any] = {"truth": []}  # by what was written before there was such a key
 
 
@@ -70,6 +71,7 @@ def save_all(path: Path, model: PPO, environment: VectorEnvironment, extra: Any)
                 "sums": environment.sums,
                 "numpy": np.random.get_state(),
                 "extra": extra,
+                "format": _RESUMABLE,
             }
         ),
         "torch_random": torch.get_rng_state(),
@@ -129,6 +131,8 @@ def load_all(path: Path, model: PPO, environment: VectorEnvironment) -> Any:
     model.num_timesteps = load_network(path, model, environment)
     model.policy.optimizer.load_state_dict(content["optimizer"])
     rest = pickle.loads(content["rest"])
+    if rest.get("format") != _RESUMABLE:
+        raise ConfigError(f"{path}: of another version: its networks can be used, not resumed")
     rate: Any = model.learning_rate
     rate.value, model._n_updates = rest["rate"], rest["updates"]
     environment.environment.restore(rest["environment"])

@@ -25,14 +25,17 @@ from stride_core.frames import up_in_body, yaw_of
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from stride_core.observation import Observation, Observed
 from stride_core.robot import load_robot
+from stride_core.safety import SafetyState
+from stride_sim.falls import standing_height
 from stride_sim.plant import Plant
 from stride_sim.records import Truth
 from stride_sim.rollout import read
 
+from stride_training.following import at_rest, follow, off_heading
 from stride_training.places import params_files
 from stride_training.privileged import Privileged
-from stride_training.records import Indices, copied, put
-from stride_training.rewards import AVERAGE, Moment, Reward
+from stride_training.records import Indices, copied, put, take
+from stride_training.rewards import Moment, Reward
 from stride_training.starts import Starts, pool
 from stride_training.task import Task
 
@@ -130,8 +133,7 @@ class Environment:
         self._stance_height = float(config.shape.height - spec.hips[:, 2].mean() + radius)
         n, actions = robots, self.layout.size
         self._action = np.zeros((n, actions))
-        self._velocity, self._turn = np.zeros((n, 2)), np.zeros(n)
-        self._heading, self._feet = np.zeros(n), np.zeros((n, len(spec.legs), 3))
+        self._following, self._feet = at_rest(np.zeros(n)), np.zeros((n, len(spec.legs), 3))
         self._inputs = self._inputs_of(np.zeros((n, 3)))
         self._state = self.controller.initial(self._inputs)
         self._state, self._nominal = self.controller.plan(self._state, self._inputs, 0.0)
@@ -151,8 +153,7 @@ class Environment:
         self.age[robots] = 0
         truth = self.plant.truth()
         self._action[robots] = 0.0
-        self._velocity[robots], self._turn[robots] = 0.0, 0.0
-        self._heading[robots] = start.pose[:, 2]
+        self._following = put(self._following, robots, at_rest(start.pose[:, 2]))
         self._feet[robots] = truth.feet_world[robots]
         self._sensed, yaw = self._read()
         inputs = self._inputs_of(self.starts.command[robots])._replace(yaw=yaw[robots])
@@ -161,10 +162,23 @@ class Environment:
         fresh = fresh._replace(
             gait=fresh.gait._replace(phase=np.where(moving, start.phase, 0.0), walking=moving)
         )
+        if self.task.episode.active:
+            fresh = fresh._replace(safety=self._stood_up(robots, inputs))
         fresh, nominal = self.controller.plan(fresh, inputs, 0.0)
         self._state = put(self._state, robots, fresh)
         self._nominal = put(self._nominal, robots, nominal)
         return self._observe(truth)[robots]
+
+    def _stood_up(self, robots: Indices, inputs: GaitInputs) -> SafetyState:
+        """The watchdog of robots that have been told to hold the stance they stand in."""
+        still = inputs._replace(command=np.zeros_like(inputs.command))
+        state, stance = self.controller.plan(self.controller.initial(still), still, 0.0)
+        sensed = take(self._sensed, robots)
+        nothing = np.zeros_like(stance.feet)
+        for ago in range(_TO_ACTIVE, 0, -1):
+            before = sensed._replace(time=sensed.time - ago * self.plant.period)
+            state, _ = self.controller.act(state, before, stance, nothing)
+        return state.safety
 
     def _inputs_of(self, command: FloatArray) -> GaitInputs:
         n = len(command)
@@ -202,7 +216,7 @@ class Environment:
         swing = self._nominal.swing
         self._state, self._nominal = self.controller.plan(state, inputs, period)
         truth = self.plant.truth()
-        moment = self.moment = self._moment(truth, action, swing)
+        moment = self.moment = self._moment(truth, control, action, swing)
         terms = self.reward(moment)
         self._action, self._feet = np.where(np.isfinite(action), action, 0.0), truth.feet_world
         self.starts.learn(moment)
@@ -223,7 +237,9 @@ class Environment:
         sensed = read(self._mount, sensors, self.plant.time)
         return sensed, self._mount.yaw(sensors.quaternion)
 
-    def _moment(self, truth: Truth, action: FloatArray, swing: BoolArray) -> Moment:
+    def _moment(
+        self, truth: Truth, control: Control, action: FloatArray, swing: BoolArray
+    ) -> Moment:
         world = self.plant.velocity
         yaw = yaw_of(truth.quaternion)
         cos, sin = np.cos(yaw), np.sin(yaw)
@@ -232,27 +248,26 @@ class Environment:
         )
         gravity = -up_in_body(truth.quaternion)
         turning = -(gravity * truth.angular_velocity).sum(-1)  # about the vertical
-        period = self.plant.period
-        share = period / AVERAGE
-        self._velocity = self._velocity + share * (planar - self._velocity)
-        self._turn = self._turn + share * (turning - self._turn)
-        self._heading = self._heading + self.starts.command[:, 2] * period
-        off = yaw - self._heading
+        command, period = self.starts.command, self.plant.period
+        following = self._following = follow(self._following, planar, turning, command, period)
         limits = self.task.episode
+        soles = self.plant.spec.hips[:, 2] + control.feet[..., 2] - truth.foot_radius
+        low = -limits.min_height * soles.min(-1)  # of what the legs were told to hold
         fell = (
             (-gravity[:, 2] < np.cos(limits.max_tilt))
-            | (truth.height < limits.min_height)
+            | (standing_height(truth) < low)
             | self.plant.diverged
         )
         return Moment(
             truth=truth,
-            velocity=self._velocity,
-            turn=self._turn,
+            velocity=following.velocity,
+            turn=following.turn,
+            pace=following.pace,
             planar=planar,
             vertical=world[:, 2],
             command=self._followed(),
             gravity=gravity,
-            heading=off - 2.0 * np.pi * np.round(off / (2.0 * np.pi)),
+            heading=off_heading(following, yaw),
             stance_height=self._stance_height,
             action=np.where(np.isfinite(action), action, 0.0),
             last=self._action,
@@ -279,7 +294,11 @@ class Environment:
         return self.observation.build(Observed(self._sensed, nominal, self._action))
 
     def _observe(self, truth: Truth) -> Observations:
-        parts = [self.exact_observation(), *self.truth.build(truth), *self.privileged.build(truth)]
+        parts = [
+            self.exact_observation(),
+            *self.truth.build(truth, self._following),
+            *self.privileged.build(truth, self._following),
+        ]
         made = np.empty((self.robots, self.size), np.float32)
         column = 0
         for part in parts:
@@ -302,12 +321,13 @@ class Environment:
             setattr(self, name, copied(state[name]))
 
 
+_TO_ACTIVE = 3
+"""Ticks in which a watchdog trusts a robot, switches its motors on, and finds it standing."""
+
 _STATE = (
     "age",
     "_action",
-    "_velocity",
-    "_turn",
-    "_heading",
+    "_following",
     "_feet",
     "_state",
     "_nominal",

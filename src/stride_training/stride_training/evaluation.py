@@ -34,6 +34,13 @@ COLUMNS = {
 }
 
 
+_SLOWEST, _FASTEST, _ASKS = 0.1, 1.6, 16
+"""Commands at which the gait alone is tried, as shares of the fastest speed."""
+
+_TRIED, _TRIAL, _ELSEWHERE = 20, 10.0, 1000
+"""Episodes of each, their seconds, and by how much their seed differs."""
+
+
 @dataclass(frozen=True)
 class Examination:
     """The conditions.
@@ -45,6 +52,8 @@ class Examination:
         seed: of landscapes, starts and noise.
         variants: landscapes of each kind.
         randomised: with the task's randomisation; else the robot is as described, with noise.
+        told: what the gait alone is told at each speed, as `calibrated` finds it; the speeds
+            themselves if empty.
     """
 
     speeds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -53,6 +62,7 @@ class Examination:
     seed: int = 1
     variants: int = 10
     randomised: bool = False
+    told: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +90,38 @@ def examine(policy: Policy, task: Task, exam: Examination, threads: int = 0) -> 
         fitted = replace(fitted, plant=plain)
     robots = exam.episodes * len(exam.speeds)
     environment = Environment(fitted, robots, exam.seed, threads)
+    wanted = np.repeat(np.array(exam.speeds, np.float64), exam.episodes)
     command = np.zeros((robots, 3))
-    command[:, 0] = np.repeat(exam.speeds, exam.episodes)
+    command[:, 0] = wanted
+    alone = policy.answer is None
+    if alone and exam.told:
+        command[:, 0] = np.repeat(exam.told, exam.episodes)
     environment.starts.fixed_command = command
-    return Result(policy.name, exam.speeds, walk(environment, policy.answer))
+    episodes = walk(environment, policy.answer)
+    if alone and exam.told:  # an error against what it was told says nothing
+        nothing = np.full(robots, np.nan)
+        episodes = replace(episodes, asked=wanted, error=nothing)
+    return Result(policy.name, exam.speeds, episodes)
+
+
+def calibrated(task: Task, exam: Examination, threads: int = 0) -> tuple[float, ...]:
+    """What to tell the gait alone on a task's ground, so that it goes the speeds of an examination.
+
+    Measured on other landscapes than the examination's. A speed that it does not reach there is
+    told as the fastest that it does.
+
+    Raises:
+        ConfigError: the task is wrong; one line.
+    """
+    asks = np.linspace(_SLOWEST, _FASTEST, _ASKS) * max(map(abs, exam.speeds))
+    trial = Examination(
+        tuple(asks), min(exam.episodes, _TRIED), _TRIAL, exam.seed + _ELSEWHERE, exam.variants
+    )
+    result = examine(Policy("none"), task, trial, threads)
+    reached = np.array([np.nanmean(result.at(ask).speed) for ask in asks])
+    upto = int(reached.argmax()) + 1
+    rising = np.maximum.accumulate(reached[:upto])
+    return tuple(np.interp(exam.speeds, rising, asks[:upto]).round(4).tolist())
 
 
 def chosen(episodes: Episodes, which: BoolArray) -> Episodes:

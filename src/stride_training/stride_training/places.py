@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stride_core.control import parameter_files
 from stride_core.robot import RobotSpec
 
 
@@ -26,11 +27,7 @@ def params_files(robot: RobotSpec, config: str = "") -> list[Path]:
     Raises:
         ValueError: the former is not there; one line.
     """
-    path = Path(config) if config else config_folder() / f"{robot.name}.yaml"
-    if not path.is_file():
-        raise ValueError(f"config: {path}: no such file; expected a YAML of ROS parameters")
-    measured = config_folder() / "calibration" / f"{robot.name}.{robot.servo.name}.yaml"
-    return [path, measured] if measured.is_file() else [path]
+    return parameter_files(config_folder(), robot, config)
 
 
 def task_names() -> tuple[str, ...]:

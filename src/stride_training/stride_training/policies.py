@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stride_core.config import ConfigError
 from stride_core.contract import Contract
 from stride_core.policy_file import INPUT, read_contract
+from stride_core.robot import load_robot
 
 from stride_training.environment import Observations
 from stride_training.episodes import Answer
@@ -42,11 +43,14 @@ class Policy:
         """
         if self.contract is not None:
             contract = self.contract
-            self._same("rate_hz", contract.rate_hz, task.plant.rate_hz)
-            self._same("robot", contract.robot, task.robot)
+            robot = load_robot(task.robot, task.servo or contract.servo)
+            try:
+                contract.check(robot, task.plant.rate_hz)
+            except ConfigError as error:
+                raise ConfigError(f"policy {self.name}: {error}") from None
             return replace(
                 task,
-                servo=self._servo(contract.servo, task.servo),
+                servo=contract.servo,
                 pattern=contract.gait,
                 observation=tuple(term.name for term in contract.observation),
                 action=contract.action,

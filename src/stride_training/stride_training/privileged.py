@@ -8,8 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from stride_core.arrays import FloatArray
 from stride_core.config import ConfigError
+from stride_core.frames import yaw_of
 from stride_sim.plant import Plant
 from stride_sim.records import Truth
+
+from stride_training.following import Following, off_heading
 
 _AROUND = np.array([(0.0, 0.0), (0.03, 0.03), (0.03, -0.03), (-0.03, 0.03), (-0.03, -0.03)])
 """Where the ground about a foot is looked at [m]."""
@@ -17,10 +20,10 @@ _AROUND = np.array([(0.0, 0.0), (0.03, 0.03), (0.03, -0.03), (-0.03, 0.03), (-0.
 
 class _Source(NamedTuple):
     size: Callable[[Plant], int]
-    read: Callable[[Plant, Truth], FloatArray]
+    read: Callable[[Plant, Truth, Following], FloatArray]
 
 
-def _around(plant: Plant, truth: Truth) -> FloatArray:
+def _around(plant: Plant, truth: Truth, following: Following) -> FloatArray:
     """Height of the ground about each foot, less the foot's [m], in centimetres."""
     feet = truth.feet_world
     place = feet[:, :, None, :2] + _AROUND
@@ -31,15 +34,23 @@ def _around(plant: Plant, truth: Truth) -> FloatArray:
     return 100.0 * (ground - feet[..., 2:]).reshape(n, -1)
 
 
+def _following(plant: Plant, truth: Truth, following: Following) -> FloatArray:
+    """Averages that rewards judge by, and the heading's error."""
+    yaw = yaw_of(truth.quaternion)
+    off = off_heading(following, yaw)
+    return np.column_stack([following.velocity, following.turn, following.pace, off])
+
+
 _SOURCES = {
-    "velocity": _Source(lambda p: 3, lambda p, t: t.linear_velocity),
-    "quaternion": _Source(lambda p: 4, lambda p, t: t.quaternion),
-    "turning": _Source(lambda p: 3, lambda p, t: t.angular_velocity),
-    "feet": _Source(lambda p: len(p.spec.legs), lambda p, t: t.foot_clearance),
-    "height": _Source(lambda p: 1, lambda p, t: t.height[:, None]),
-    "contact": _Source(lambda p: len(p.spec.legs), lambda p, t: t.foot_force / p.weight),
-    "domain": _Source(lambda p: p.domain.shape[1], lambda p, t: p.domain),
-    "push": _Source(lambda p: 2, lambda p, t: p.pushed / p.weight),
+    "velocity": _Source(lambda p: 3, lambda p, t, f: t.linear_velocity),
+    "quaternion": _Source(lambda p: 4, lambda p, t, f: t.quaternion),
+    "turning": _Source(lambda p: 3, lambda p, t, f: t.angular_velocity),
+    "feet": _Source(lambda p: len(p.spec.legs), lambda p, t, f: t.foot_clearance),
+    "height": _Source(lambda p: 1, lambda p, t, f: t.height[:, None]),
+    "contact": _Source(lambda p: len(p.spec.legs), lambda p, t, f: t.foot_force / p.weight),
+    "domain": _Source(lambda p: p.domain.shape[1], lambda p, t, f: p.domain),
+    "push": _Source(lambda p: 2, lambda p, t, f: p.pushed / p.weight),
+    "following": _Source(lambda p: 5, _following),
     "around": _Source(lambda p: len(p.spec.legs) * len(_AROUND), _around),
 }
 
@@ -61,6 +72,6 @@ class Privileged:
         self._read = [_SOURCES[name].read for name in names]
         self.size = sum(_SOURCES[name].size(plant) for name in names)
 
-    def build(self, truth: Truth) -> list[FloatArray]:
+    def build(self, truth: Truth, following: Following) -> list[FloatArray]:
         """Parts, ``(N, …)`` each."""
-        return [read(self._plant, truth) for read in self._read]
+        return [read(self._plant, truth, following) for read in self._read]

@@ -15,9 +15,6 @@ from stride_core.arrays import BoolArray, FloatArray
 from stride_core.config import ConfigError
 from stride_sim.records import Truth
 
-AVERAGE = 0.25
-"""Time constant of the velocities that are compared with the command [s]: half a cycle or so."""
-
 _TRACKING, _TURNING = 0.12, 0.3
 """Errors at which the tracking terms fall to 1/e [m/s], [rad/s]."""
 
@@ -33,6 +30,7 @@ class Moment:
         truth: of the plant.
         velocity: ``(N, 2)`` forward and left, in the heading's frame, over ``AVERAGE`` [m/s].
         turn: ``(N,)`` about the vertical, likewise [rad/s].
+        pace: ``(N,)`` error of the forward speed, over ``PACE`` [m/s].
         planar: ``(N, 2)`` forward and left at this moment [m/s].
         vertical: ``(N,)`` [m/s].
         command: ``(N, 3)`` what is asked, with the turn that holds the heading [m/s, m/s, rad/s].
@@ -51,6 +49,7 @@ class Moment:
     truth: Truth
     velocity: FloatArray
     turn: FloatArray
+    pace: FloatArray
     planar: FloatArray
     vertical: FloatArray
     command: FloatArray
@@ -84,6 +83,11 @@ def _tracking(m: Moment) -> FloatArray:
     """exp(−e²/0.12²) of the planar velocity's error e [m/s]."""
     error = m.velocity - m.command[:, :2]
     return np.exp((error * error).sum(-1) / -(_TRACKING**2))
+
+
+def _pace(m: Moment) -> FloatArray:
+    """|error of the forward speed| over a second [m/s]: what a mean speed shows, no sway."""
+    return np.abs(m.pace)
 
 
 def _turning(m: Moment) -> FloatArray:
@@ -208,6 +212,7 @@ TERMS: Mapping[str, Term] = {
     "alive": _alive,
     "tracking": _tracking,
     "velocity_error": _velocity_error,
+    "pace": _pace,
     "turning": _turning,
     "tilt": _tilt,
     "rocking": _rocking,

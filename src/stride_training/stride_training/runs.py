@@ -4,6 +4,7 @@ task.yaml       the whole task
 about.json      command, commit, versions
 progress.csv    a row for each update
 evaluations.jsonl
+summary.json    steps, episodes, falls, diverged simulations, numbers that were none
 last.pt         to go on from: everything
 best.pt, step_<n>.pt   networks, with the steps they had
 """

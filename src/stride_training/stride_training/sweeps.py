@@ -12,10 +12,17 @@ from stride_core.config import ConfigError
 from stride_sim.plant import RandomisationConfig
 
 from stride_training.evaluation import COLUMNS, Examination, Result, cell, examine, figures
+from stride_training.intervals import Interval
 from stride_training.policies import Policy
 from stride_training.task import Task, with_settings
 
 _RANGED = "plant.randomisation."
+_BESIDE = {
+    f"{_RANGED}push_duration": f"{_RANGED}push_force=[10.0, 10.0]",
+    f"{_RANGED}motor_off_duration": f"{_RANGED}motor_off_interval=[4.0, 6.0]",
+}
+"""What must happen at all for how long it lasts to mean anything."""
+
 _SHOWN = ("success", "speed_error", "tilt_p99", "heading_share", "distance")
 
 
@@ -49,7 +56,11 @@ class Sweep:
             ConfigError: no such key, or a value out of its range; one line.
         """
         calm = replace(task, plant=replace(task.plant, randomisation=RandomisationConfig()))
-        return [(v, with_settings(calm, [f"{self.key}={self._written(v)}"])) for v in self.values]
+        beside = [_BESIDE[self.key]] if self.key in _BESIDE else []
+        return [
+            (value, with_settings(calm, [*beside, f"{self.key}={self._written(value)}"]))
+            for value in self.values
+        ]
 
     def _written(self, value: float) -> str:
         whole = int(value) if value == int(value) else value
@@ -57,6 +68,10 @@ class Sweep:
             return f"[0.0, {whole}]"
         single = self.key.endswith(("duration",))
         return f"[{whole}, {whole}]" if self.key.startswith(_RANGED) and not single else str(whole)
+
+
+Found = Sequence[tuple[float, Sequence[Result]]]
+"""Of each value, the results of all policies."""
 
 
 def run(
@@ -70,34 +85,41 @@ def run(
     ]
 
 
-def as_markdown(sweep: Sweep, found: Sequence[tuple[float, Sequence[Result]]]) -> str:
-    """A row for each value and policy, over all speeds."""
-    head = [sweep.key, "policy", *(COLUMNS[name] for name in _SHOWN)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for value, results in found:
-        for result in results:
-            row = figures(result.episodes)
-            cells = [cell(name, row[name]) for name in _SHOWN]
-            lines.append("| " + " | ".join([f"{value:g}", result.policy, *cells]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def as_json(sweep: Sweep, found: Sequence[tuple[float, Sequence[Result]]]) -> str:
-    """All figures."""
-    rows = [
-        {"value": value, "policy": result.policy, **_plain(figures(result.episodes))}
+def rows(sweep: Sweep, found: Found) -> list[dict[str, Any]]:
+    """Figures over all speeds, for each value and policy."""
+    return [
+        {
+            "key": sweep.key,
+            "value": value,
+            "policy": result.policy,
+            "figures": {name: list(f) for name, f in figures(result.episodes).items()},
+        }
         for value, results in found
         for result in results
     ]
-    return json.dumps({"key": sweep.key, "rows": rows}, indent=1) + "\n"
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: figure._asdict() for name, figure in row.items()}
+def as_markdown(measured: Sequence[Mapping[str, Any]]) -> str:
+    """A table for each key: a row for each value and policy."""
+    tables = []
+    for key in dict.fromkeys(row["key"] for row in measured):
+        head = [key, "policy", *(COLUMNS[name] for name in _SHOWN)]
+        lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        for row in measured:
+            if row["key"] == key:
+                cells = [cell(name, Interval(*row["figures"][name])) for name in _SHOWN]
+                lines.append("| " + " | ".join([f"{row['value']:g}", row["policy"], *cells]) + " |")
+        tables.append("\n".join(lines) + "\n")
+    return "\n".join(tables)
 
 
-def draw(sweep: Sweep, found: Sequence[tuple[float, Sequence[Result]]], out: Path) -> None:
-    """Success against the value, with its interval.
+def as_json(measured: Sequence[Mapping[str, Any]]) -> str:
+    """All figures."""
+    return json.dumps(measured, indent=1) + "\n"
+
+
+def draw(measured: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Success against the value, with its interval: a panel for each key.
 
     Raises:
         ConfigError: the picture cannot be written; one line.
@@ -107,19 +129,30 @@ def draw(sweep: Sweep, found: Sequence[tuple[float, Sequence[Result]]], out: Pat
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(6, 4), layout="constrained")
-    for number in range(len(found[0][1])):
-        results = [results[number] for _, results in found]
-        shares = [figures(result.episodes)["success"] for result in results]
-        values = [value for value, _ in found]
-        axis.plot(values, [s.value for s in shares], marker="o", label=results[0].policy)
-        axis.fill_between(values, [s.low for s in shares], [s.high for s in shares], alpha=0.2)
-    axis.set(xlabel=sweep.key, ylabel="episodes without a fall", ylim=(-0.02, 1.02))
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    keys = list(dict.fromkeys(row["key"] for row in measured))
+    columns = min(len(keys), _COLUMNS)
+    lines = -(-len(keys) // columns)
+    figure, axes = pyplot.subplots(
+        lines, columns, figsize=(4.5 * columns, 3.2 * lines), layout="constrained", squeeze=False
+    )
+    for axis, key in zip(axes.flat, keys, strict=False):
+        for policy in dict.fromkeys(row["policy"] for row in measured):
+            mine = [r for r in measured if (r["key"], r["policy"]) == (key, policy)]
+            values = [row["value"] for row in mine]
+            shares = [Interval(*row["figures"]["success"]) for row in mine]
+            axis.plot(values, [s.value for s in shares], marker="o", label=policy)
+            axis.fill_between(values, [s.low for s in shares], [s.high for s in shares], alpha=0.2)
+        axis.set(xlabel=key.removeprefix(_RANGED), ylabel="no fall", ylim=(-0.02, 1.02))
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(keys) :]:
+        axis.set_axis_off()
+    axes[0][0].legend(fontsize=8)
     try:
-        figure.savefig(out, dpi=110)
+        figure.savefig(out, dpi=100)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{out}: cannot be written: {error}") from None
     finally:
         pyplot.close(figure)
+
+
+_COLUMNS = 3

@@ -84,11 +84,13 @@ class Episode:
     seconds: float = param(10.0, doc="then it is truncated", unit="s", min=0.1, max=3600.0)
     max_tilt: float = param(1.0472, doc="beyond it the robot fell", unit="rad", min=0.1, max=3.1)
     min_height: float = param(
-        0.03,
-        doc="of the trunk's origin over the ground; below it fell",
-        unit="m",
+        0.5,
+        doc="share of the height that the legs were told to hold; lower over the ground it fell",
         min=0.0,
-        max=10.0,
+        max=1.0,
+    )
+    active: bool = param(
+        True, doc="the watchdog has seen the robot stand; else it begins as when switched on"
     )
     random_yaw: bool = param(True, doc="any heading at the start")
     random_phase: float = param(0.5, doc="share that start amid a step", min=0.0, max=1.0)

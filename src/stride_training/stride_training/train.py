@@ -26,9 +26,12 @@ from stride_training.environment import Environment, Observations
 from stride_training.episodes import Answer, examination, score, walk
 from stride_training.policy import Actor
 from stride_training.ppo import Recipe, make_ppo, seed_all, warm_up
-from stride_training.runs import Run
+from stride_training.runs import Run, write
 from stride_training.task import Task
 from stride_training.vector import VectorEnvironment
+
+COUNTED = ("episodes", "falls", "diverged", "not_finite")
+"""What a run's summary counts from its first step to its last."""
 
 
 @dataclass
@@ -122,12 +125,13 @@ class Watch(BaseCallback):
         self._due = {"checkpoint": 0, "evaluate": 0}
         self._best = -np.inf
         self._ended: list[dict[str, Any]] = []
+        self._counts = dict.fromkeys(COUNTED, 0)
         self._shown = 0.0
         self._judge: Environment | None = None
 
     def restore(self, extra: Any) -> None:
         """From a checkpoint."""
-        self._due, self._best = extra
+        self._due, self._best, self._counts = extra
 
     def _on_training_start(self) -> None:
         self._began, self._first = time.monotonic(), self.num_timesteps
@@ -175,7 +179,10 @@ class Watch(BaseCallback):
         return model
 
     def _save(self) -> None:
-        save_all(self._run.last, self._ppo, self._vector, (dict(self._due), self._best))
+        extra = dict(self._due), self._best, dict(self._counts)
+        save_all(self._run.last, self._ppo, self._vector, extra)
+        summary = {"steps": self.model.num_timesteps, **self._counts}
+        write(self._run.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
 
     # --- figures ----------------------------------------------------------------------------------
 
@@ -186,6 +193,7 @@ class Watch(BaseCallback):
         record("curriculum/reach", float(progress.reach.mean()))
         rate: Any = self._ppo.learning_rate
         record("train/rate", rate.value)
+        self._count()
         if self._ended:
             fell = np.mean([not info["TimeLimit.truncated"] for info in self._ended])
             record("rollout/falls", float(fell))
@@ -195,6 +203,21 @@ class Watch(BaseCallback):
                 record(f"reward/{name}", float(mean))
             self._ended.clear()
         self._show()
+
+    def _count(self) -> None:
+        """What ended, and numbers of the rollout that are none."""
+        seen = self._ppo.rollout_buffer
+        arrays = (seen.observations, seen.actions, seen.rewards, seen.values)
+        wrong = sum(int(np.count_nonzero(~np.isfinite(array))) for array in arrays)
+        found = (
+            len(self._ended),
+            sum(not info["TimeLimit.truncated"] for info in self._ended),
+            sum(info["diverged"] for info in self._ended),
+            wrong,
+        )
+        for name, count in zip(COUNTED, found, strict=True):
+            self._counts[name] += count
+        self.logger.record("rollout/not_finite", wrong)
 
     def _show(self, last: bool = False) -> None:
         now = time.monotonic()

@@ -26,7 +26,7 @@ SPACE: Sequence[Choice] = (
     ("ppo.clip_range", "uniform", (0.1, 0.3)),
     ("ppo.n_steps", "one of", (24, 48, 96)),
     ("ppo.minibatches", "one of", (2, 4, 8)),
-    ("action.residual", "uniform", (0.01, 0.02)),
+    ("action.residual", "uniform", (0.01, 0.03)),
 )
 """The source documents' ranges, by the task's keys; n_steps and batches for more robots than their
 4, the residual within what the ik node lets through."""

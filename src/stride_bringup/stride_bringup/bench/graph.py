@@ -55,13 +55,21 @@ def table(result: dict[str, Any]) -> str:
 
 
 def graph(options: Sequence[str], rate: float = _RATE) -> dict[str, float]:
-    """Latency of a tick [µs] and real-time factor of a walk in lockstep."""
+    """Latency of a tick [µs] and real-time factor of a walk in lockstep.
+
+    Raises:
+        ValueError: it did not walk to its end; one line.
+    """
     command = [
         *(sys.executable, "-m", "stride_bringup.cli", "sim", "--headless", "--json"),
         *("--vx", "0.15", "--rate", str(rate), "--seconds", str(_SECONDS)),
         *("--realtime-factor", "max", *options),
     ]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        said = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        walk = " ".join(("sim", *options))
+        raise ValueError(f"the walk that is measured: {walk}: status {run.returncode}: {said[0]}")
     report = json.loads(run.stdout.splitlines()[-1])
     return {**report["tick_latency_us"], "realtime_factor": report["realtime_factor"]}
 

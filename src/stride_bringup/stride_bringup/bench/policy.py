@@ -11,6 +11,7 @@ import numpy as np
 from stride_control.policy.library import find_policy, read_policy
 from stride_control.policy.network import Network
 from stride_core.arrays import FloatArray
+from stride_core.contract import Contract
 from stride_core.policy_file import INPUT, OUTPUT, encode
 
 from stride_bringup.bench.graph import graph, percentiles
@@ -30,7 +31,7 @@ def measure(name: str, walks: int = _WALKS) -> dict[str, Any]:
         walks: of 20 s, with the policy and without, to see what its node adds; the median counts.
 
     Raises:
-        ValueError: there is no such policy; one line.
+        ValueError: there is no such policy, or its robot does not walk with it; one line.
     """
     file = find_policy(name, policy_folder())
     data, contract = read_policy(file)
@@ -41,7 +42,7 @@ def measure(name: str, walks: int = _WALKS) -> dict[str, Any]:
     observation = np.array(contract.normaliser.mean)
     result: dict[str, Any] = {"policy": name, "rate_hz": contract.rate_hz}
     result["inference_us"] = _alternate(networks, observation)
-    result["tick_us"] = _walks(file, contract.rate_hz, walks) if walks else {}
+    result["tick_us"] = _walks(file, contract, walks) if walks else {}
     return result
 
 
@@ -83,10 +84,12 @@ def _alternate(networks: dict[str, Network], observation: FloatArray) -> dict[st
     return {case: percentiles(times) for case, times in spent.items()}
 
 
-def _walks(file: Path, rate: float, walks: int) -> dict[str, Any]:
+def _walks(file: Path, contract: Contract, walks: int) -> dict[str, Any]:
     """Latency of a tick without a policy and with it, and the difference of their medians."""
+    robot = ("--robot", contract.robot, "--servo", contract.servo)
+    cases = {"none": robot, "policy": (*robot, "--policy", str(file))}
     rounds = [
-        {"none": graph((), rate), "policy": graph(("--policy", str(file)), rate)}
+        {case: graph(options, contract.rate_hz) for case, options in cases.items()}
         for _ in range(walks)
     ]
     keys = ("p50", "p99", "p99.9")

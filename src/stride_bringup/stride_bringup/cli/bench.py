@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from stride_bringup.cli.arguments import USAGE_ERROR, Parser
 
@@ -32,24 +33,34 @@ def main(arguments: Sequence[str]) -> int:
 
         return training(["bench", *arguments])
     given = parser().parse_args(arguments)
-    if given.what == "graph":
-        from stride_bringup.bench.graph import measure, table
-
-        result = measure()
-        print(json.dumps(result) if given.json else table(result))
-        return 0
-    if given.what == "safety":
-        from stride_bringup.bench import safety
-
-        result = safety.measure()
-        print(json.dumps(result) if given.json else safety.table(result))
-        return 0
-    from stride_bringup.bench import policy
-
     try:
-        result = policy.measure(given.policy)
+        result, table = _MEASURE[given.what](given.policy)
     except (ValueError, OSError) as error:
         print(f"./stride bench: {error}", file=sys.stderr)
         return USAGE_ERROR
-    print(json.dumps(result) if given.json else policy.table(result))
+    print(json.dumps(result) if given.json else table)
     return 0
+
+
+def _graph(_policy: str) -> tuple[dict[str, Any], str]:
+    from stride_bringup.bench import graph
+
+    result = graph.measure()
+    return result, graph.table(result)
+
+
+def _safety(_policy: str) -> tuple[dict[str, Any], str]:
+    from stride_bringup.bench import safety
+
+    result = safety.measure()
+    return result, safety.table(result)
+
+
+def _policy(name: str) -> tuple[dict[str, Any], str]:
+    from stride_bringup.bench import policy
+
+    result = policy.measure(name)
+    return result, policy.table(result)
+
+
+_MEASURE = {"graph": _graph, "safety": _safety, "policy": _policy}

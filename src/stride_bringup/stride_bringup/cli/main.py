@@ -25,6 +25,7 @@ TRAINING = {
     "play": "film a policy",
     "plot": "draw a run's learning curves",
     "tune": "search hyperparameters",
+    "ablate": "what each part of the recipe is worth",
 }
 OWN = {
     "setup": "install and build what is missing (every other command does so too)",

@@ -37,8 +37,10 @@ def parser() -> Parser:
     )
     made.add_argument("what", choices=("list", "show", "check", "verify"))
     made.add_argument("policy", nargs="?", default="", metavar="POLICY")
-    made.add_argument("--robot", default="fivebar", help="that it shall run on")
-    made.add_argument("--servo", default="", help="instead of the robot's default")
+    made.add_argument("--robot", default="", help="that it shall run on; its own if left out")
+    made.add_argument(
+        "--servo", default="", help="of the robot; with --robot its default, else the policy's own"
+    )
     made.add_argument(
         "--rate",
         type=number(1, 2000),
@@ -113,7 +115,7 @@ def _show(given: Namespace) -> int:
 
 
 def _check(given: Namespace) -> int:
-    policy = _loaded(given)
+    policy, _ = _loaded(given)
     report = {
         "policy": policy.identity,
         "robot": policy.contract.robot,
@@ -132,9 +134,9 @@ def _check(given: Namespace) -> int:
 def _verify(given: Namespace) -> int:
     from stride_bringup.verify import verify
 
-    policy = _loaded(given)
+    policy, robot = _loaded(given)
     recorded = Path(given.recorded) if given.recorded else policy.path.parent / "recorded.npz"
-    found = verify(policy, recorded, given.robot, given.servo)
+    found = verify(policy, recorded, robot)
     well = found.observations > 0 and found.difference <= given.tolerance
     if given.json:
         print(json.dumps({"policy": policy.identity, "ok": well, **found._asdict()}))
@@ -154,17 +156,23 @@ def _file(given: Namespace) -> Path:
     return find_policy(given.policy, policy_folder())
 
 
-def _loaded(given: Namespace) -> Any:
+def _loaded(given: Namespace) -> tuple[Any, Any]:
+    """The policy, and the robot that it passed every check for."""
     from stride_control.policy.library import name_of, read_policy
     from stride_control.policy.loading import Terms, load_policy
     from stride_core.robot import load_robot
 
-    from stride_bringup.options import policy_folder
+    from stride_bringup.options import Options, policy_folder
 
     file = _file(given)
-    rate = given.rate or read_policy(file)[1].rate_hz
-    terms = Terms(load_robot(given.robot, given.servo or None), rate)
-    return load_policy(file, terms, name_of(file, policy_folder()))
+    contract = read_policy(file)[1]
+    name, servo = given.robot or contract.robot, given.servo
+    if not given.robot:
+        servo = servo or contract.servo
+    robot = load_robot(name, servo or None)
+    most = Options(robot=name, servo=servo).residual_limit
+    terms = Terms(robot, given.rate or contract.rate_hz, **most)
+    return load_policy(file, terms, name_of(file, policy_folder())), robot
 
 
 _WHAT = {"list": _list, "show": _show, "check": _check, "verify": _verify}

@@ -12,13 +12,15 @@ _PATIENCE_S = 15.0
 class Background:
     """Does one thing after the other, off the control thread."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, failed: Callable[[str], None]) -> None:
+        """``failed`` is told, on the thread, of an exception that a task let out: one line."""
+        self._failed = failed
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def do(self, task: Callable[[], None]) -> None:
-        """Do it when its turn comes; it answers for its own exceptions."""
+        """Do it when its turn comes; what fails is over, and the next one's turn comes."""
         self._work.put(task)
 
     def close(self) -> None:
@@ -28,4 +30,12 @@ class Background:
 
     def _run(self) -> None:
         while (task := self._work.get()) is not None:
-            task()
+            try:
+                task()
+            except Exception as error:  # without this thread nothing is ever loaded again
+                self._failed(one_line(error))
+
+
+def one_line(error: Exception) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -38,12 +38,16 @@ def find_policy(name: str, folder: Path) -> Path:
     """
     if not name or "\0" in name:
         raise PolicyError(f"policy {name!r}: expected a name or a path")
+    trouble = "not there"
     for place in (Path(name), folder / name, folder / f"{name}{_SUFFIX}"):
-        file = place / FILE if (place / FILE).exists() else place
-        if file.exists() and not file.is_dir():
-            return file
+        try:
+            file = place / FILE if (place / FILE).exists() else place
+            if file.exists() and not file.is_dir():
+                return file
+        except OSError as error:  # a name too long, a folder that may not be searched
+            trouble = str(error.strerror)
     known = ", ".join([*policies(folder), NONE])
-    raise PolicyError(f"policy {name!r}: not there; expected a path or one of {known}")
+    raise PolicyError(f"policy {name!r}: {trouble}; expected a path or one of {known}")
 
 
 def policies(folder: Path) -> dict[str, Path]:

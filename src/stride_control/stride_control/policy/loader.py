@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from stride_control.policy.background import Background
+from stride_control.policy.background import Background, one_line
+from stride_control.policy.events import Request
 from stride_control.policy.library import NONE, PolicyError, find_policy, name_of
 from stride_control.policy.loading import Policy, Terms, load_policy
-from stride_control.policy.switch import Request, Switch
+from stride_control.policy.switch import Switch
 
 
 class Outcome(NamedTuple):
@@ -100,11 +102,11 @@ class Loader:
         self, name: str, wait: bool, busy: Callable[[], str], answer: Future[Outcome]
     ) -> None:
         try:
-            if why := busy():
+            if name != NONE and (why := busy()):  # none is the way out of whatever goes on
                 raise PolicyError(f"busy: {why}; try again")
             policy = self.load(name)
         except Exception as error:
-            refused = error if isinstance(error, PolicyError) else PolicyError(_line(error))
+            refused = error if isinstance(error, PolicyError) else PolicyError(one_line(error))
             self._inbox.put(_Refusal(name, refused))
             _settle(answer, Outcome(False, _measured(refused)))
             return
@@ -121,7 +123,7 @@ class Loader:
 
 
 def _settle(answer: Future[Outcome], outcome: Outcome) -> None:
-    if not answer.done():
+    with suppress(InvalidStateError):  # answered before, or nobody waits any more
         answer.set_result(outcome)
 
 
@@ -131,7 +133,3 @@ def _of(policy: Policy | None) -> str:
 
 def _measured(error: PolicyError) -> str:
     return f"{error} (measured: {error.measured})" if error.measured else str(error)
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

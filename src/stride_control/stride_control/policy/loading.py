@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,14 @@ class Terms:
         rate_hz: of the control loop.
         inference_limit: the processor's time for one answer [s].
         largest_action: an answer beyond it is broken, not bold; a full action is 1.
+        residual_limit: ik's, beyond which it clips an offset along an axis [m].
     """
 
     robot: RobotSpec
     rate_hz: float
     inference_limit: float = 0.002
     largest_action: float = 100.0
+    residual_limit: float = inf
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ def load_policy(file: Path, terms: Terms, name: str = "") -> Policy:
         if contract.gait not in PATTERNS:
             known = ", ".join(PATTERNS)
             raise ContractError(f"contract: gait: {contract.gait}: expected one of {known}")
+        if contract.action.residual > terms.residual_limit:
+            raise ContractError(
+                f"contract: action.residual: {contract.action.residual:g}: expected at most ik's"
+                f" residual_limit, {terms.residual_limit:g} m, which would clip it"
+            )
         network = Network(data)
         for what, has, needs in (
             ("observation", network.observations, observation.size),

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from stride_core.arrays import FloatArray
 from stride_core.contract import ContractError
-from stride_core.policy_file import INPUT, OUTPUT
+from stride_core.policy_file import INPUT, OUTPUT, control_flow
 
 _FLOAT = "tensor(float)"
 _QUIET = 4
@@ -29,6 +29,8 @@ class Network:
         Raises:
             ContractError: onnxruntime cannot run it, or it is no policy; one line.
         """
+        if branching := control_flow(model):  # it may end here and never on the robot
+            raise ContractError(f"operator {branching[0]}: expected a network without control flow")
         options = onnxruntime.SessionOptions()
         # one thread: a second one would take the other core from the control loop
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
@@ -32,6 +31,20 @@ class Scene(NamedTuple):
     pattern: str
 
 
+class Fault(NamedTuple):
+    """Why there is no answer in a tick.
+
+    Attributes:
+        kind: one of a few words.
+        text: one line, with what was found.
+        blame: whether it is the policy's own.
+    """
+
+    kind: str
+    text: str
+    blame: bool = True
+
+
 class Answer(NamedTuple):
     """What a policy says in a tick.
 
@@ -40,16 +53,18 @@ class Answer(NamedTuple):
         rates: ``(6,)`` of the gait's shape [its unit/s], strength applied; None for no modulation.
         strength: applied, in [0, 1].
         novelty: see ``gate``.
-        fault: why the answer is zero; empty if it is well.
-        blame: whether the fault is the policy's own.
+        said: the offset without the strength.
+        silence: why it shall have no say, although it answers; empty if it shall.
+        fault: why the answer is zero; None if it is well.
     """
 
     offset: FloatArray
     rates: FloatArray | None
     strength: float
     novelty: float
-    fault: str = ""
-    blame: bool = False
+    said: FloatArray
+    silence: str = ""
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -79,14 +94,11 @@ class Runner:
         strength: applied in the last tick.
     """
 
-    def __init__(
-        self, policy: Policy, strength: float = 1.0, clock: Callable[[], float] = perf_counter
-    ) -> None:
-        """Start without memory; ``clock`` is the wall's [s]."""
+    def __init__(self, policy: Policy) -> None:
+        """Start without memory."""
         self.policy = policy
         self.faults = 0
-        self.strength = strength
-        self._clock = clock
+        self.strength = 1.0
         self._novelty = Novelty(policy.contract.normaliser)
         self._nothing = np.zeros((len(policy.contract.legs), 3))
         self._action = np.zeros(policy.action.size)
@@ -96,35 +108,41 @@ class Runner:
         """Observe, compute, scale. Never raises: a fault is an answer of zero."""
         dt = 0.0 if self._stamp is None else max(scene.stamp - self._stamp, 0) * 1e-9
         self._stamp = scene.stamp
-        start = self._clock()
+        start = perf_counter()
         observation = self.policy.observation.build(
             Observed(scene.sensed, scene.gait, self._action)
         )
         novelty = self._novelty(observation)
         if not np.isfinite(novelty):
-            return self._fail("observation: not finite", 0.0, blame=False)
+            return self._fail(Fault("observation", "observation: not finite", blame=False), 0.0)
         try:
             action = self.policy.network(observation)
         except Exception as error:  # whatever it is, the robot walks on
-            return self._fail(" ".join(str(error).split())[:200], novelty)
-        fault = fault_of(action, bounds.largest_action)
-        if fault:
-            return self._fail(fault, novelty)
-        if self._clock() - start > bounds.deadline:
-            return self._fail(f"later than {1e3 * bounds.deadline:g} ms", novelty)
+            return self._fail(Fault("exception", " ".join(str(error).split())[:200]), novelty)
+        wrong = fault_of(action, bounds.largest_action)
+        if wrong:
+            return self._fail(Fault("action", wrong), novelty)
+        if perf_counter() - start > bounds.deadline:
+            return self._fail(Fault("late", f"later than {1e3 * bounds.deadline:g} ms"), novelty)
         self.faults = 0
-        familiar = scene.pattern == self.policy.contract.gait
-        wanted = wanted_strength(bounds.gate, novelty) if familiar else 0.0
+        silence = ""
+        wanted = wanted_strength(bounds.gate, novelty)
+        if scene.pattern != self.policy.contract.gait:
+            wanted, gait = 0.0, self.policy.contract.gait
+            silence = f"it is for the gait {gait}, not {scene.pattern}"
+        elif wanted == 0.0:
+            most = bounds.gate.strange
+            silence = f"strange to it: novelty {novelty:.3g}: expected less than {most:g}"
         self.strength = next_strength(bounds.gate, self.strength, wanted, dt)
         self._action = np.minimum(np.maximum(action, -1.0), 1.0)
         offset, rates = self.policy.action.apply(self._action)
         if rates is not None:
             rates = self.strength * rates if self.strength > 0.0 else None
-        return Answer(self.strength * offset, rates, self.strength, novelty)
+        return Answer(self.strength * offset, rates, self.strength, novelty, offset, silence)
 
-    def _fail(self, fault: str, novelty: float, blame: bool = True) -> Answer:
+    def _fail(self, fault: Fault, novelty: float) -> Answer:
         """Nothing in this tick; once well again, the strength rises from zero."""
-        self.faults += blame
+        self.faults += fault.blame
         self.strength = 0.0
         self._action = np.zeros_like(self._action)
-        return Answer(self._nothing, None, 0.0, novelty, fault, blame)
+        return Answer(self._nothing, None, 0.0, novelty, self._nothing, fault=fault)

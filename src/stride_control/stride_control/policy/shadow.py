@@ -23,8 +23,8 @@ class Report:
 
     Attributes:
         refusal: why the candidate must not take over; None if it may.
-        ticks: of the run.
-        difference: root mean square over the run between its offsets and those applied [m].
+        ticks: in which the candidate would have had a say; it is judged by these.
+        difference: root mean square over them between its offsets in full and those applied [m].
         novelty: the largest.
         inference: the processor's time for a tick, on average [s].
     """
@@ -49,8 +49,8 @@ class Shadow:
         self._most_different = difference
         self._background = background
         self._ended = Event()
-        self._fault = ""
-        self._ticks = 0
+        self._fault = self._silence = ""
+        self._fed = self._ticks = 0
         self._square = self._novelty = self._spent = 0.0
 
     def feed(self, scene: Scene, offset: FloatArray) -> None:
@@ -82,18 +82,24 @@ class Shadow:
             return
         start = thread_time()
         answer = self.runner.step(scene, self._bounds)
-        self._spent += thread_time() - start
-        self._ticks += 1
+        spent = thread_time() - start
+        self._fed += 1
         self._novelty = max(self._novelty, answer.novelty)
-        if answer.fault:
-            self._fault = answer.fault if answer.blame else ""
+        if answer.fault is not None and answer.fault.blame:
+            self._fault = answer.fault.text
             return
-        apart = answer.offset - offset
-        self._square += float(np.square(apart).mean())
+        self._silence = answer.fault.text if answer.fault else answer.silence
+        if self._silence:
+            return
+        self._ticks += 1
+        self._spent += spent
+        self._square += float(np.square(answer.said - offset).mean())
 
     def _refusal(self, difference: float, inference: float) -> PolicyError | None:
         if self._fault:
             return PolicyError(f"shadow run: {self._fault}")
+        if self._fed and not self._ticks:
+            return PolicyError(f"shadow run: never tried: {self._silence}")
         if difference > self._most_different:
             return PolicyError(
                 f"shadow run: its feet differ by {1e3 * difference:.1f} mm from what is applied:"

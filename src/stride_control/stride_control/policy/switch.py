@@ -6,9 +6,7 @@ moment at which a request arrives is the user's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +14,14 @@ from stride_core.arrays import FloatArray
 from stride_core.config import param
 
 from stride_control.policy.background import Background
+from stride_control.policy.events import Event, EventKind, Request, Tally
 from stride_control.policy.gate import smooth
 from stride_control.policy.library import NONE, PolicyError
 from stride_control.policy.loading import Policy
 from stride_control.policy.runner import Answer, Bounds, Runner, Scene
 from stride_control.policy.shadow import Report, Shadow
+
+_START, _MID_WALK = "at the start", "at a start in mid-walk: its probation begins"
 
 
 @dataclass(frozen=True)
@@ -75,34 +76,13 @@ class SwitchConfig:
     )
 
 
-class EventKind(IntEnum):
-    """What happened; the numbers are those of stride_msgs/PolicyEvent."""
-
-    LOADED = 0
-    REFUSED = 1
-    SWITCHED = 2
-    CONFIRMED = 3
-    ROLLED_BACK = 4
-    UNLOADED = 5
-
-
-class Event(NamedTuple):
-    """One thing that happened.
+class Applied(NamedTuple):
+    """What is applied in a tick; see ``Answer``.
 
     Attributes:
-        policy: identity of the policy that it happened to; empty for none.
-        previous: identity of the one in charge before.
-        reason: one line; the same in every run.
+        policy: who is in charge; empty for none.
+        strength: share of this policy's own answer; the rest is nothing, or the leaving one's.
     """
-
-    kind: EventKind
-    policy: str
-    previous: str
-    reason: str
-
-
-class Applied(NamedTuple):
-    """What is applied in a tick; see ``Answer``. ``policy`` is who is in charge; empty for none."""
 
     offset: FloatArray
     rates: FloatArray | None
@@ -111,19 +91,11 @@ class Applied(NamedTuple):
     novelty: float
 
 
-@dataclass
-class Request:
-    """A policy that waits to take over, or none; ``answer`` is told the outcome once."""
-
-    policy: Policy | None
-    answer: Callable[[PolicyError | None, str], None]
-
-
 class Switch:
     """One tick after the other; a fresh one has no policy and applies nothing.
 
     Attributes:
-        faults: all ticks that a policy answered with a fault, by its text.
+        faults: all ticks that a policy answered with a fault, by its kind.
         report: of the latest shadow run.
     """
 
@@ -132,13 +104,15 @@ class Switch:
     ) -> None:
         """Args are the robot's number of legs, and whether shadow runs are waited for."""
         self.config, self.bounds = config, bounds
-        self.faults: dict[str, int] = {}
+        self.faults: dict[str, Tally] = {}
         self.report: Report | None = None
         self._background, self._wait = background, wait
-        self._nothing = Answer(np.zeros((legs, 3)), None, 0.0, 0.0)
+        still = np.zeros((legs, 3))
+        self._nothing = Answer(still, None, 0.0, 0.0, still)
         self._active: Runner | None = None
         self._leaving: Runner | None = None
-        self._starting = False
+        self._starting = self._returning = False
+        self._now: int | None = None
         self._fade_from: int | None = None
         self._fade_ns = 0
         self._shadow: Shadow | None = None
@@ -163,9 +137,8 @@ class Switch:
     @property
     def busy(self) -> str:
         """Why no request is taken now; empty if one is."""
-        if self._request is not None:
-            return f"{_name(self._request.policy)} is on its way"
-        return ""
+        request = self._request  # once: the control thread may answer it meanwhile
+        return "" if request is None else f"{_name(request.policy)} is on its way"
 
     @property
     def state(self) -> str:
@@ -177,17 +150,22 @@ class Switch:
         return "probation" if self._probation_until is not None else "steady"
 
     def start(self, policy: Policy) -> None:
-        """Put the first policy in charge before the first tick: no shadow run, no probation.
+        """Put the first policy in charge before the first tick, without a shadow run.
 
-        It fades in, unless the plant's time begins with the run: nothing has moved yet there.
+        Where the plant's time begins with the run nothing has moved yet, and it has its whole say
+        at once. In a walk that is under way it fades in and has its probation.
         """
         self._active, self._starting = Runner(policy), True
-        self._tell(EventKind.SWITCHED, policy, None, "at the start")
 
     def ask(self, request: Request) -> None:
-        """Let a policy take over, or none. It is answered at once if this is not the time."""
-        if self.busy:
-            request.answer(PolicyError(f"busy: {self.busy}; try again"), "")
+        """Let a policy take over, or none. It is answered at once if this is not the time.
+
+        It always is for none, the way out of whatever goes on: who is on its way goes.
+        """
+        if request.policy is None:
+            self._supersede()
+        if why := self.busy:
+            request.answer(PolicyError(f"busy: {why}; try again"), "")
             return
         self._request = request
         if request.policy is not None:
@@ -202,6 +180,15 @@ class Switch:
         told, self._events = self._events, []
         return told
 
+    def _supersede(self) -> None:
+        request = self._request
+        if request is None or request.policy is None:
+            return
+        self._request = self._shadow = None
+        error = PolicyError(f"superseded by {NONE}")
+        self.refuse(request.policy.identity, error)
+        request.answer(error, "")
+
     # --- the tick -------------------------------------------------------------------------------
 
     def tick(self, scene: Scene, tilt: float) -> Applied:
@@ -211,6 +198,7 @@ class Switch:
             scene: of the tick.
             tilt: of the trunk [rad]; NaN if unknown.
         """
+        self._go_on(scene.stamp)
         self._take_request(scene)
         weight = self._weight(scene.stamp)
         new = self._run(self._active, scene)
@@ -220,6 +208,34 @@ class Switch:
             self._shadow.feed(scene, residual.offset)
         self._judge(scene, tilt)
         return residual
+
+    def _go_on(self, now: int) -> None:
+        """The first tick begins a start's fade; a clock that was set back ends a fade.
+
+        Then a shadow run and a probation begin anew: they would end when the clock is there again.
+        """
+        before, self._now = self._now, now
+        if self._starting:
+            self._starting = False
+            self._tell(EventKind.SWITCHED, self.active, None, _START if now <= 0 else _MID_WALK)
+            if now > 0:
+                self._fade_in(now)
+        elif before is not None and now < before:
+            self._end_fade()
+            self._shadow_until = now + _ns(self.config.shadow_time)
+            if self._probation_until is not None:
+                self._begin_probation(now)
+
+    def _fade_in(self, now: int) -> None:
+        self._fade_from, self._fade_ns = now, _ns(self.config.fade_time)
+        self._begin_probation(now + self._fade_ns)
+
+    def _begin_probation(self, now: int) -> None:
+        self._probation_until = now + _ns(self.config.probation_time)
+
+    def _end_fade(self) -> None:
+        self._fade_from = self._leaving = None
+        self._returning = False
 
     def _take_request(self, scene: Scene) -> None:
         """Begin a shadow run, or end it."""
@@ -259,24 +275,20 @@ class Switch:
         if self._probation_until is None:  # else it was not proven yet: the one before it counts
             self._proven = before
         self._leaving, self._active = self._active, runner
-        self._fade_from, self._fade_ns = scene.stamp, _ns(self.config.fade_time)
-        self._probation_until = None
-        if runner is not None:
-            self._probation_until = scene.stamp + self._fade_ns + _ns(self.config.probation_time)
+        self._fade_in(scene.stamp)
+        if runner is None:
+            self._probation_until = None
         self._tell(EventKind.SWITCHED, self.active, before, "as asked")
         if request is not None:
             request.answer(None, _identity(self.active) or NONE)
 
     def _weight(self, now: int) -> float:
         """Share of the policy in charge in the residual; the rest is the leaving one's."""
-        if self._starting:
-            self._starting, self._fade_ns = False, _ns(self.config.fade_time)
-            self._fade_from = now if now > 0 else None
         if self._fade_from is None:
             return 1.0
         past = now - self._fade_from
-        if past >= self._fade_ns or past < 0:  # a clock that was set back ends it, too
-            self._fade_from = self._leaving = None
+        if past >= self._fade_ns:
+            self._end_fade()
             return 1.0
         return smooth(past / self._fade_ns)
 
@@ -284,8 +296,9 @@ class Switch:
         if runner is None:
             return self._nothing
         answer = runner.step(scene, self.bounds)
-        if answer.fault:
-            self.faults[answer.fault] = self.faults.get(answer.fault, 0) + 1
+        if fault := answer.fault:
+            before = self.faults.get(fault.kind)
+            self.faults[fault.kind] = Tally(before.ticks + 1 if before else 1, fault.text)
         return answer
 
     def _mix(self, new: Answer, old: Answer, weight: float) -> Applied:
@@ -298,13 +311,13 @@ class Switch:
             weight * new.offset + rest * old.offset,
             sum(known[1:], known[0]) if known else None,
             _identity(self.active),
-            weight * new.strength + rest * old.strength,
+            weight * new.strength,
             max(new.novelty, old.novelty),
         )
 
     def _judge(self, scene: Scene, tilt: float) -> None:
         """Take a policy back that fails."""
-        if self._active is None:
+        if self._active is None or self._returning:  # what goes wrong still is the failed one's
             return
         config = self.config
         faulty = self._active.faults >= config.fault_limit
@@ -318,8 +331,8 @@ class Switch:
                 *(EventKind.UNLOADED, None, self.active),
                 f"{config.fault_limit} faults in a row: the nominal gait goes on",
             )
-            self._active = self._leaving = self._fade_from = None
-            self._proven = None
+            self._active = self._proven = None
+            self._end_fade()
         elif self._probation_until is not None and scene.stamp >= self._probation_until:
             self._probation_until, self._proven = None, self.active
             self._tell(EventKind.CONFIRMED, self.active, self.active, "its probation is over")
@@ -334,7 +347,9 @@ class Switch:
             done = 1.0 - (scene.stamp - self._fade_from) / self._fade_ns
         self._active, self._leaving = back, self._active
         self._fade_from, self._fade_ns = scene.stamp - round(done * time), time
-        self._probation_until = None
+        self._returning, self._probation_until = True, None
+        if back is not None and back.policy is not self._proven:  # its own was cut short
+            self._begin_probation(self._fade_from + time)
         self._tell(EventKind.ROLLED_BACK, self.active, failed, reason)
 
     def _tell(

@@ -28,8 +28,12 @@ class FolderWatch:
 
     def _marks(self) -> dict[Path, _Mark]:
         """Time, size and inode of every file; a copy that goes on changes the first two."""
-        found = {}
-        for file in [*self._folder.glob("*.onnx"), *self._folder.glob("*/*.onnx")]:
+        found: dict[Path, _Mark] = {}
+        try:
+            files = [*self._folder.glob("*.onnx"), *self._folder.glob("*/*.onnx")]
+        except OSError:  # a folder went within the look: the next one says more
+            return found
+        for file in files:
             try:
                 stat = file.stat()
             except OSError:  # gone again

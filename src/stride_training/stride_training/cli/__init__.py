@@ -8,7 +8,10 @@ from importlib import import_module
 
 from stride_core.arguments import USAGE_ERROR
 
-COMMANDS = ("train", "evaluate", "compare", "export", "play", "plot", "tune", "bench", "replay")
+COMMANDS = (
+    *("train", "evaluate", "compare", "export", "play", "plot"),
+    *("tune", "ablate", "bench", "replay"),
+)
 _TRAINING_SET = ("torch", "stable_baselines3", "gymnasium", "onnx", "optuna", "matplotlib")
 
 

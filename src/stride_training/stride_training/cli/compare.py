@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,15 @@ def parser(prog: str = "./stride compare", many: bool = True) -> Parser:
     add_amount(made)
     made.add_argument(
         "--sweep",
-        default="",
+        action="append",
+        default=[],
         metavar="KEY=A,B",
-        help="one condition at a time, such as plant.randomisation.push_force=5,10,15",
+        help="one condition alone, such as plant.randomisation.push_force=5,10,15; repeat for more",
+    )
+    made.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="tell the gait alone what brings it to each speed on this ground",
     )
     made.add_argument("--figure", default="", metavar="FILE", help="of a sweep: .png or .svg")
     return made
@@ -47,7 +54,14 @@ def main(arguments: Sequence[str]) -> int:
 def measure(options: Parser, arguments: Sequence[str]) -> int:
     """Of ``compare`` and ``evaluate``."""
     given = options.parse_args(arguments)
-    from stride_training.evaluation import Examination, as_json, as_markdown, examine, paired
+    from stride_training.evaluation import (
+        Examination,
+        as_json,
+        as_markdown,
+        calibrated,
+        examine,
+        paired,
+    )
     from stride_training.policies import find
     from stride_training.runs import write
 
@@ -58,6 +72,10 @@ def measure(options: Parser, arguments: Sequence[str]) -> int:
     exam = Examination(
         given.speeds, given.episodes, given.seconds, given.seed, randomised=given.randomised
     )
+    if given.calibrate:
+        exam = replace(exam, told=calibrated(task, exam, given.threads))
+        told = ", ".join(f"{speed:g}" for speed in exam.told)
+        print(f"the gait alone is told {told} m/s", file=sys.stderr)
     if given.sweep:
         return _sweep(given, policies, task, exam)
     results = []
@@ -83,13 +101,18 @@ def _sweep(
     from stride_training import sweeps
     from stride_training.runs import write
 
-    sweep = sweeps.Sweep.parse(given.sweep)
-    found = sweeps.run(sweep, policies, task, exam, given.threads)
-    text = sweeps.as_markdown(sweep, found)
+    chosen = [sweeps.Sweep.parse(text) for text in given.sweep]
+    for sweep in chosen:
+        sweep.tasks(task)  # refuse before the first has walked
+    measured = []
+    for sweep in chosen:
+        measured += sweeps.rows(sweep, sweeps.run(sweep, policies, task, exam, given.threads))
+        print(sweep.key, file=sys.stderr, flush=True)
+    text = sweeps.as_markdown(measured)
     print(text, end="")
-    for path, content in ((given.markdown, text), (given.json, sweeps.as_json(sweep, found))):
+    for path, content in ((given.markdown, text), (given.json, sweeps.as_json(measured))):
         if path:
             write(Path(path), content)
     if given.figure:
-        sweeps.draw(sweep, found, Path(given.figure))
+        sweeps.draw(measured, Path(given.figure))
     return 0
