@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from stride_control.messages import NANOSECONDS, stamp_ns, to_stamp
+from stride_hardware.actuator_config import ActuatorConfig
 from stride_hardware.actuator_node import ActuatorNode
 from stride_hardware.calibration import save
 from stride_hardware.driver import Power
@@ -190,3 +191,8 @@ def test_a_joint_beyond_its_limits_is_refused_before_anything_moves(
     monkeypatch.setattr(ActuatorNode, "_make_bus", lambda self: MockBus(far))
     with pytest.raises(ValueError, match=r"FL_tilt: 1.50 rad: expected from -1.00 to 1.00"):
         Motors(graph, tmp_path)
+
+
+def test_a_budget_in_which_one_servos_silence_costs_the_others_their_turn_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"read_budget: 0.006: expected at least bus_timeout, 0.0"):
+        ActuatorConfig(bus_timeout=0.02)

@@ -37,6 +37,18 @@ class ActuatorConfig(RobotChoice):
     state_file: str = param("", doc="the driver's last state; empty: its usual place")
     summary: str = param("", doc="write figures of the bus and the loop to this .json at the end")
 
+    def __post_init__(self) -> None:
+        """Refuse a budget in which one servo's silence costs the others their turn.
+
+        Raises:
+            ValueError: one line.
+        """
+        if self.driver.read_budget < self.bus_timeout:
+            raise ValueError(
+                f"driver.read_budget: {self.driver.read_budget:g}: expected at least bus_timeout,"
+                f" {self.bus_timeout:g}"
+            )
+
 
 def home(variable: str, otherwise: str) -> Path:
     """A folder of the user's by the XDG base directory specification."""

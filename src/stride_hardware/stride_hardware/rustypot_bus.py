@@ -7,7 +7,7 @@ import grp
 import os
 import re
 from collections.abc import Sequence
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -69,8 +69,12 @@ class RustypotBus:
         field, found = self._layout.model, {}
         for _ in range(_TRIES):  # one lost byte is no missing servo
             for servo in ids:
-                answer = None if servo in found else self._one(servo, field.address, field.size)
-                if answer is not None:
+                if servo in found:
+                    continue
+                answer = self._one(servo, field.address, field.size)
+                if answer is None:
+                    sleep(self._open[2])  # a late answer must not be the next question's
+                else:
                     block = np.array([answer[0]], np.int64)
                     found[servo] = int(field.of(block, field.address)[0])
         return found
