@@ -14,7 +14,7 @@ from tests.training.conftest import SMALL
 pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
-from stride_training import ablations  # noqa: E402
+from stride_training import ablations
 
 
 def test_few_seeds_have_students_interval() -> None:
