@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 from stride_core.arrays import FloatArray
+from stride_core.config import ConfigError
 from stride_training.environment import Environment, for_one_command
-from stride_training.task import Task, load_task
+from stride_training.policies import find
+from stride_training.task import Task, load_task, with_settings
 from tests.training.conftest import Walk
 
 
@@ -171,3 +173,30 @@ def test_shipped_tasks_see_what_a_robot_can_know(task: str) -> None:
     assert not {"velocity", "height", "contact", "friction", "heights"} & set(names)
     assert environment.actor_size == sum(term.size for term in environment.observation.terms)
     assert observation.shape == (1, environment.size) and environment.size > environment.actor_size
+
+
+def test_a_policy_of_another_servo_rate_or_robot_is_refused_by_its_contract() -> None:
+    policy = find("untrained")
+    assert policy.contract is not None
+    task = load_task("rough", (), [f"plant.rate_hz={policy.contract.rate_hz:g}"])
+    assert policy.fitted(task).servo == policy.contract.servo
+    for setting, what in (("servo=sts3215_345", "servo"), ("plant.rate_hz=250", "rate_hz")):
+        other = with_settings(task, [setting])
+        with pytest.raises(ConfigError, match=f"policy untrained: contract: (robot_digest|{what})"):
+            policy.fitted(other)
+
+
+def test_an_episode_begins_with_a_watchdog_that_follows_at_once(small: Task) -> None:
+    """And one that has just been switched on lets the motors rest for a tick."""
+    for active in (True, False):
+        episode = dataclasses.replace(small.episode, active=active)
+        environment = Environment(dataclasses.replace(small, episode=episode), 4, 0, 1)
+        environment.reset()
+        step = environment.step(np.zeros((4, environment.layout.size)))
+        assert step.control.decision.powered.tolist() == [active] * 4
+
+
+def test_a_robot_that_nobody_looks_at_walks_alike(small: Task, walk: Walk) -> None:
+    seen, unseen = (Environment(small, 4, 3, 1, drawn=drawn) for drawn in (True, False))
+    assert unseen.plant.model.ngeom < seen.plant.model.ngeom
+    assert _same(walk(seen, 40), walk(unseen, 40))

@@ -84,6 +84,7 @@ class Plant:
         robots: int = 1,
         threads: int = 0,
         pool: Sequence[TerrainConfig] = (),
+        drawn: bool = True,
     ) -> None:
         """Build N robots, standing at the origin with seed 0.
 
@@ -95,6 +96,7 @@ class Plant:
             threads: of the physics; 0: one for each processor, at most N. Results do not depend
                 on it.
             pool: further terrains, which `reset` can put robots on.
+            drawn: somebody will look at them; else they move alike, and step faster.
 
         Raises:
             SimError: a ValueError; one line.
@@ -102,6 +104,7 @@ class Plant:
         if robots < 1 or threads < 0:
             raise SimError(f"{robots} robots, {threads} threads: expected at least 1 and 0")
         self.spec, self.config, self.robots = spec, config or PlantConfig(), robots
+        self._drawn = drawn
         self._threads = min(threads or os.cpu_count() or 1, robots)
         self.tick = 0
         self.set_terrain(terrain or TerrainConfig(), pool)
@@ -133,7 +136,7 @@ class Plant:
         config, spec, n = self.config, self.spec, self.robots
         joints = len(spec.joints)
         self.grounds, self.choice = GroundPool(made), choice
-        self.model = build_model(spec, made, config.timestep, config.foot_friction)
+        self.model = build_model(spec, made, config.timestep, config.foot_friction, self._drawn)
         self.index = index_model(self.model, spec)
         # One MjData a robot: its next step goes on from what the last one left computed.
         self._batch = mujoco.batch.Batch(self.model, n, self._threads, persistent=True)

@@ -86,7 +86,13 @@ class Environment:
     """
 
     def __init__(
-        self, task: Task, robots: int, seed: int = 0, threads: int = 0, first: int = 0
+        self,
+        task: Task,
+        robots: int,
+        seed: int = 0,
+        threads: int = 0,
+        first: int = 0,
+        drawn: bool = False,
     ) -> None:
         """Build it; `reset` starts it.
 
@@ -96,6 +102,7 @@ class Environment:
             seed: of everything that is drawn.
             threads: of the physics; 0: one for each processor.
             first: number of the first robot.
+            drawn: somebody will look at them, which costs speed.
 
         Raises:
             ConfigError: a ValueError; one line.
@@ -109,7 +116,7 @@ class Environment:
                 f"task {task.name}: action.residual: {task.action.residual:g}: expected at most the"
                 f" ik's residual_limit, {most:g} m, which would clip it"
             )
-        self.plant = Plant(spec, task.plant, None, robots, threads, pool(task.ground))
+        self.plant = Plant(spec, task.plant, None, robots, threads, pool(task.ground), drawn)
         self.layout = ActionLayout(spec, task.action)
         self.observation = Observation(spec, task.observation, self.layout.size)
         self.truth = Privileged(task.truth, self.plant)

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     task = examination(policy.fitted(conditions(given)), given.seconds, given.seed)
     if not given.randomised:
         task = replace(task, plant=replace(task.plant, randomisation=RandomisationConfig()))
-    environment = Environment(task, 1, given.seed, given.threads)
+    environment = Environment(task, 1, given.seed, given.threads, drawn=True)
     environment.starts.fixed_command = np.array([[given.vx, 0.0, given.turn]])
     observation = environment.reset()
     every = max(1, math.ceil(task.plant.rate_hz / 50.0))
