@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stride_bringup.composed_main import parser
 from stride_bringup.graph import sim_nodes
+from stride_bringup.hardware import hardware_nodes
 from stride_bringup.launch_support import Argument, arguments, read, run_arguments, split
 from stride_bringup.options import Options
 from stride_core.gait import PATTERNS
 from stride_sim.terrain import names as terrain_names
+
+from stride_bringup import hardware_launch
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW = {"composed", "rviz", "use_sim_time"}  # to launch; the others say what to run
@@ -190,3 +193,12 @@ def test_rviz_is_refused_where_it_would_show_nothing(monkeypatch: pytest.MonkeyP
     assert Path(rviz.arguments[1]).name == "stride.rviz"
     assert Path(rviz.arguments[1]).is_file()
     assert rviz.ros_arguments == ("-p", "use_sim_time:=false")
+
+
+def test_what_launch_fills_in_for_the_motors_is_not_taken_for_said() -> None:
+    defaults = {each.name: each.typed for each in hardware_launch.arguments()}
+    options = hardware_launch.read(defaults | {"twin": "true"})
+    (gait,) = (
+        one for spec in hardware_nodes(options) for one in spec.members if one.name == "gait"
+    )
+    assert set(gait.parameters) == {"robot", "servo"}

@@ -39,9 +39,9 @@ def read(given: Mapping[str, str]) -> HardwareOptions:
     """
     values = {each.name: each.read(given.get(each.name, each.typed)) for each in arguments()}
     values["command"] = tuple(values.pop(name) for name in ("vx", "vy", "wz"))
-    told = frozenset(name for name in values if name in given)
     folder = tempfile.mkdtemp(prefix="stride-hardware-")
-    options = HardwareOptions(**values, given=told, folder=folder)
+    # launch gives the defaults, too: what differs from them was said
+    options = HardwareOptions(**values, folder=folder)
     options.params_files()
     check_remappings(hardware_nodes(options), options)
     return options
