@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -157,4 +158,17 @@ def test_run_lets_a_programming_error_through(
 
     with pytest.raises(KeyError, match="a bug"):
         run(make)
+    assert not rclpy.ok()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_node_that_still_waits_for_what_it_needs(
+    context: None, signum: signal.Signals
+) -> None:
+    def waiting() -> list[Node]:
+        os.kill(os.getpid(), signum)
+        threading.Event().wait(600.0)
+        raise AssertionError("nobody ended the wait")
+
+    assert run(waiting) == 0
     assert not rclpy.ok()

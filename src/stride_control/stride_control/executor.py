@@ -28,10 +28,16 @@ _WAKE_S = 0.2
 
 
 class StopFlag:
-    """Remembers the first SIGINT or SIGTERM; the loop ends after the callback in progress."""
+    """Remembers the first SIGINT or SIGTERM; the loop ends after the callback in progress.
+
+    Attributes:
+        signum: of the signal.
+        at_once: whether it interrupts what is under way instead, as ``KeyboardInterrupt``.
+    """
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.at_once = False
 
     def install(self) -> None:
         """Take over both signals from Python and rclpy."""
@@ -40,6 +46,8 @@ class StopFlag:
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         self.signum = signum
+        if self.at_once:
+            raise KeyboardInterrupt
 
 
 def spin(nodes: Sequence[Node], stop: StopFlag | None = None) -> None:
@@ -76,7 +84,7 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
 
     A ``ValueError`` or ``OSError`` while the nodes are made is the user's to mend: it is printed as
     one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``. Another
-    error while they run is a failure like any other.
+    error while they run is a failure like any other. A signal while they are made ends that.
     """
     stop = StopFlag()
     stop.install()
@@ -85,7 +93,9 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     try:
         with mistakes.ros_arguments():
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        stop.at_once = True  # it may wait for a port that never comes
         nodes = make_nodes()
+        stop.at_once = False
         for text in unused_remappings(nodes, sys.argv):
             nodes[0].get_logger().warning(text)
         made = True
@@ -94,12 +104,15 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
         for text in refusals:
             print(f"stride: {text}", file=sys.stderr)
         return USAGE_ERROR if refusals else 0
+    except KeyboardInterrupt:
+        return 0
     except (ValueError, OSError) as error:
         if made:
             raise
         print(f"stride: {error}", file=sys.stderr)
         return USAGE_ERROR
     finally:
+        stop.at_once = False
         destroy(nodes)
         rclpy.try_shutdown()
 
