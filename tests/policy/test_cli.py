@@ -100,8 +100,8 @@ def test_check_asks_the_contract_for_the_robot_and_its_servo(
 def test_check_refuses_what_ik_would_clip(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    bold = write_policy(tmp_path / "bold.onnx", action=ActionConfig(residual=0.03))
-    assert "action.residual: 0.03: expected at most ik's" in said(capsys, "check", str(bold))[2]
+    bold = write_policy(tmp_path / "bold.onnx", action=ActionConfig(residual=0.05))
+    assert "action.residual: 0.05: expected at most ik's" in said(capsys, "check", str(bold))[2]
 
 
 @pytest.mark.parametrize("words", [["show"], ["fly"], [], ["check", "a", "--rate", "fast"]])

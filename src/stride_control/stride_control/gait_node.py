@@ -65,6 +65,7 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         self._orientation: tuple[float, ...] = ()
         self._imu_ns = _NO_TICK
         self._imu_comes = False
+        self._said = b""
         self._messages: dict[tuple[str, str], Stencil[FootTargets]] = {}
         self._feet = self.create_publisher(FootTargets, "foot_targets", TICK_QOS)
         self.hear(JointState, "joint_states", self.timed(self._on_state))
@@ -118,7 +119,10 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         if not self._waiting:
             return
         now, last = peek_stamp(self._waiting), self._last_ns
-        if last is None or now == last:  # the first one, or repeated
+        if now == last:
+            self._waiting = b""
+            self._feet.publish(self._said)  # the plant repeats a tick: so does the answer
+        elif last is None:  # the first waits for nothing
             self._tick(now)
         elif self._patient and self._rates_ns < last:
             self._deadline.reset()
@@ -171,7 +175,8 @@ class GaitNode(StrideNode[GaitNodeConfig]):
         mode = "walk" if self._state.walking else "stand" if upright else "sit"
         message = self._message(PATTERNS[self._state.pattern], mode)
         values = (out.feet, out.phase, out.swing, out.command, out.asked, out.shape)
-        self._feet.publish(message.fill(now, *values))
+        self._said = message.fill(now, *values)
+        self._feet.publish(self._said)
         self._say_if_limited(bool(out.limited))
 
     def _message(self, gait: str, mode: str) -> Stencil[FootTargets]:
