@@ -56,7 +56,7 @@ def test_it_gets_there_in_its_time_and_not_beyond(
         after = next_strength(GATE, now, wanted, 0.01)
         assert -0.01 / GATE.fall_time - 1e-12 <= after - now <= 0.01 / GATE.rise_time + 1e-12
         now = after
-    assert min(strength, wanted) <= now <= max(strength, wanted)
+    assert min(strength, wanted) - 1e-12 <= now <= max(strength, wanted) + 1e-12
     if ticks >= 51:
         assert now == pytest.approx(wanted)
 
