@@ -115,7 +115,7 @@ class IkNode(StrideNode[IkNodeConfig]):
         if not solution.reachable.all():
             self.counts["unreachable"] += 1
             self._say_out_of_reach(float(solution.distance.max()))
-        self._targets.publish(self._message.fill(self._tick, solution.angles))
+        self._targets.publish(self._message.fill(self._tick, self.robot.joints_of(solution.angles)))
 
     def _say_out_of_reach(self, distance: float) -> None:
         if math.isfinite(distance):

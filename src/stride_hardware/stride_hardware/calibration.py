@@ -19,6 +19,9 @@ from stride_core.robot import RobotSpec
 from stride_core.yaml_file import read_yaml
 
 Backend = Literal["feetech", "dynamixel", "mock"]
+LARGEST_ID = 252
+"""Of a servo of either make."""
+
 _SLACK = 0.02
 """A calibrated range may miss a joint's limit by this much [rad]."""
 
@@ -31,7 +34,7 @@ class ServoMount:
         lower, upper: the joint's range as it was found when the robot was calibrated.
     """
 
-    id: int = param(doc="on the bus", min=0, max=252)
+    id: int = param(doc="on the bus", min=0, max=LARGEST_ID)
     centre: int = param(doc="counts where the joint's angle is 0", min=-32768, max=32767)
     sign: int = param(doc="1 when counts grow with the angle, else -1", min=-1, max=1)
     lower: float = param(doc="of the range", unit="rad", min=-7.0, max=7.0)

@@ -12,8 +12,9 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from stride_control.config import RobotChoice
 from stride_control.executor import run
-from stride_control.messages import NANOSECONDS, Rows, stamp_ns
+from stride_control.messages import NANOSECONDS, ImuReading, Rows, peek_imu, peek_stamp, to_stamp
 from stride_control.node import TICK_QOS, TRUNK, StrideNode
+from stride_control.wire import Reader
 from stride_core.arrays import FloatArray
 from stride_core.attitude import ImuMount
 from stride_core.estimation import EstimatorConfig, Readings
@@ -43,63 +44,57 @@ class EstimatorNode(StrideNode[EstimatorNodeConfig]):
         self._state = estimation.initial((), legs)
         self._mount = ImuMount(self.robot.imu.rpy)
         self._unmount = quat_conjugate(quat_from_rpy(self.robot.imu.rpy))
-        self._rows = Rows("joint", self.robot.joints)
+        rows, fields = Rows("joint", self.robot.joints), {"position": 1, "velocity": 1}
+        self._joints = Reader(JointState, rows, "name", fields, ["velocity"])
         self._stance = np.ones(legs, bool)
-        self._imu: Imu | None = None
+        self._imu: ImuReading | None = None
         self._last_ns = 0
         self._message = Odometry(child_frame_id=self.frame(TRUNK))
         self._message.header.frame_id = self.frame("odom")
         self._transform = TransformStamped(child_frame_id=self._message.child_frame_id)
         self._odom = self.create_publisher(Odometry, "odom", TICK_QOS)
         self._tf = self.create_publisher(TFMessage, "/tf", 10)
-        self.create_subscription(Imu, "imu", self._on_imu, TICK_QOS)
+        self.hear(Imu, "imu", self._on_imu)
         self.create_subscription(FootTargets, "foot_targets", self._on_feet, TICK_QOS)
-        self.create_subscription(JointState, "joint_states", self.timed(self._on_state), TICK_QOS)
+        self.hear(JointState, "joint_states", self.timed(self._on_state))
 
     def apply(self, config: EstimatorNodeConfig) -> None:
         """Everything is read from ``self.config`` where it is used."""
 
-    def _on_imu(self, message: Imu) -> None:
-        self._imu = message
+    def _on_imu(self, data: bytes) -> None:
+        self._imu = peek_imu(data)
 
     def _on_feet(self, message: FootTargets) -> None:
         if len(message.swing) == len(self._stance):
             self._stance = ~np.array(message.swing, bool)
 
-    def _on_state(self, message: JointState) -> None:
-        imu, now = self._imu, stamp_ns(message.header.stamp)
-        if imu is None or not message.velocity:
-            return
+    def _on_state(self, data: bytes) -> None:
+        imu, now = self._imu, peek_stamp(data)
         try:
-            position = self._rows.read(message.name, "joint_states.position", message.position)
-            velocity = self._rows.read(message.name, "joint_states.velocity", message.velocity)
+            position, velocity = self._joints.read(data, "joint_states")
         except ValueError as error:
             self.warn_once("joint_states", f"{error}: message ignored")
             return
+        if imu is None or imu.gyro is None or imu.accel is None or not velocity.size:
+            return
         dt = 0.0 if not self._last_ns else (now - self._last_ns) / NANOSECONDS
         self._last_ns = now
-        w, a = imu.angular_velocity, imu.linear_acceleration
         readings = Readings(
-            gyro=self._mount.turn((w.x, w.y, w.z)),
-            accel=self._mount.turn((a.x, a.y, a.z)),
+            gyro=self._mount.turn(imu.gyro),
+            accel=self._mount.turn(imu.accel),
             position=position,
             velocity=velocity,
             stance=self._stance,
-            orientation=self._orientation(imu),
+            orientation=self._orientation(np.array(imu.orientation)),
         )
         self._state = estimation.step(
             self.robot, self.config.estimator, self._state, readings, min(max(dt, 0.0), _LONGEST_S)
         )
-        self._publish(message.header.stamp)
+        self._publish(to_stamp(now))
 
-    def _orientation(self, imu: Imu) -> FloatArray | None:
-        """Of the trunk, where the IMU has one; by REP-145 a covariance of -1 says that it has not.
-
-        Zeros that nobody filled are none either.
-        """
-        q = imu.orientation
-        given = np.array((q.x, q.y, q.z, q.w))
-        if imu.orientation_covariance[0] < 0.0 or not np.isfinite(self._mount.up(given)).all():
+    def _orientation(self, given: FloatArray) -> FloatArray | None:
+        """Of the trunk, where the IMU has one; zeros are none."""
+        if not np.isfinite(self._mount.up(given)).all():
             return None
         return quat_multiply(given, self._unmount)
 

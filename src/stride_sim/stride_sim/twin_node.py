@@ -23,7 +23,7 @@ from std_msgs.msg import String
 from stride_control.config import RobotChoice
 from stride_control.executor import run
 from stride_control.messages import doubles
-from stride_control.node import TICK_QOS, StrideNode
+from stride_control.node import TICK_QOS, TRUNK, StrideNode
 from stride_core.config import ConfigError, from_mapping, param
 from stride_core.estimation import GRAVITY
 from stride_core.frames import quat_from_rpy, quat_multiply, quat_rotate, quat_rotate_inverse
@@ -99,11 +99,9 @@ class TwinNode(StrideNode[TwinConfig]):
         self._servos = self.create_publisher(JointState, "truth/servos", TICK_QOS)
         self._servo_message = JointState(name=list(self.robot.joints))
         self._imu_message, self._truth_message = Imu(), Odometry()
-        self._imu_message.header.frame_id = "imu_link"
-        self._truth_message.header.frame_id, self._truth_message.child_frame_id = (
-            "odom",
-            "base_link",
-        )
+        self._imu_message.header.frame_id = self.frame("imu_link")
+        self._truth_message.header.frame_id = self.frame("odom")
+        self._truth_message.child_frame_id = self.frame(TRUNK)
         self.create_subscription(String, "twin/fault", self._on_fault, 10)
         self._port = PtyPort(config.port)
         self._stop = threading.Event()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from stride_bringup.cli.arguments import USAGE_ERROR, Parser, whole
+from stride_hardware.calibration import LARGEST_ID
 
-_LARGEST_ID = 252
+from stride_bringup.cli.arguments import USAGE_ERROR, Parser, whole
 
 
 def parser() -> Parser:
@@ -18,7 +18,7 @@ def parser() -> Parser:
     made.add_argument("--backend", default="feetech", choices=("feetech", "dynamixel"))
     made.add_argument("--baudrate", type=whole(9600, 4_500_000), default=1_000_000)
     made.add_argument(
-        "--last-id", type=whole(0, _LARGEST_ID), default=40, help="look for servos up to this id"
+        "--last-id", type=whole(0, LARGEST_ID), default=40, help="look for servos up to this id"
     )
     made.add_argument("--out", default="", metavar="FILE", help="instead of its usual place")
     return made

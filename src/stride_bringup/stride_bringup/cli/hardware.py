@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"./stride hardware: {result.failure or 'stopped early'}", file=sys.stderr)
         return sim.FAILED if result.failure else 0
     report = {"robot": options.robot, "servo": options.servo_name, "twin": options.twin}
-    report |= {"gait": options.gait_name, "policy": options.policy, **result.figures}
+    report |= {"gait": options.gait_name, "policy": options.policy_name, **result.figures}
     report["bag"] = options.record or None
     print(json.dumps(report) if as_json else sim.table(flat(report)))
     if result.failure:

@@ -138,7 +138,6 @@ def _effort(value: float) -> Mutate:
     return changed(change)
 
 
-_UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 _STATE = partial(_wire, "joint_states")
 _IMU = partial(_wire, "imu")
 _TARGET = partial(_wire, "joint_targets")

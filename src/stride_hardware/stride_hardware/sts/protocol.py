@@ -15,7 +15,6 @@ from enum import IntEnum, IntFlag
 
 BROADCAST = 0xFE
 HEADER = b"\xff\xff"
-LARGEST_ID = 0xFD
 _SHORTEST = 2  # length of a packet without parameters
 _LONGEST = 250
 BITS_A_BYTE = 10

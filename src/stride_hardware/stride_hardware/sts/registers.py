@@ -101,6 +101,3 @@ MEMORY = 128
 
 TABLE = tuple(value for value in list(globals().values()) if isinstance(value, Register))
 """All of them."""
-
-BAUD_RATES = {0: 1_000_000, 1: 500_000, 2: 250_000, 3: 128_000, 4: 115_200}
-"""By the value of ``BAUD_RATE``; for 5 to 7 the sources differ."""
