@@ -84,12 +84,12 @@ def walk(commands: list[tuple[float, float, float]], seconds: float) -> Walk:
 
 
 def test_a_minute_on_rough_ground_against_the_truth() -> None:
-    done = walk([(0.15, 0.0, 0.0), (0.2, 0.0, 0.0)], 60.0)
+    done = walk([(0.15, 0.0, 0.0), (0.2, 0.0, 0.0), (0.15, 0.0, 0.5)], 60.0)
     settled = slice(200, None)
     tilt = np.degrees(np.sqrt((done.tilt_error[settled] ** 2).mean(axis=0)))
     true, seen = (v[settled, :, 0].mean(axis=0) for v in (done.velocity, done.estimate))
     assert (true > 0.12).all()  # it did walk
-    assert (tilt < 1.0).all(), tilt
+    assert (tilt < 0.9).all(), tilt  # 1.0 in the curve, were ω × v not known
     assert (np.abs(seen / true - 1.0) < 0.10).all(), (seen, true)
 
 

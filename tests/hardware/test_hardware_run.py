@@ -82,7 +82,7 @@ def test_what_it_cannot_start_with_is_one_line(
 def test_a_robot_on_its_back_is_refused(processes: Processes) -> None:
     config = (ROOT / "config/fivebar.yaml").read_text()
     config += "\n/**/twin: {ros__parameters: {upside_down: true}}\n"
-    config = config.replace("    safety:\n", "    boot_patience: 1.0\n    safety:\n")
+    config = config.replace("    safety:\n", "    boot_patience: 4.0\n    safety:\n")
     (processes.folder / "back.yaml").write_text(config)
     said = refused(processes, "--twin", "--config", "back.yaml")
     assert "not fit to start: TILT (3.1" in said and "upright" in said

@@ -59,6 +59,27 @@ def test_what_is_held_does_not_turn_trips_and_is_reported() -> None:
     assert servo.temperature > driven.twin.servos[AT["RR_tilt"]].temperature
 
 
+def test_what_is_caught_amid_a_swing_stops_there_and_the_robot_stands() -> None:
+    driven, joint = Driven(), AT["FL_shoulder_L"]
+    driven.go(SPEC.home, 1.0)
+    heights, held = [], []
+    for tick in range(60):
+        goal = SPEC.home.copy()
+        for leg, way in (("FL", 1), ("RR", 1), ("FR", -1), ("RL", -1)):
+            for side in "LR":
+                swing = 0.35 * np.sin(2 * np.pi * 2.2 * 0.02 * tick)
+                goal[AT[f"{leg}_shoulder_{side}"]] += way * swing
+        if tick == 20:
+            assert abs(driven.twin.seen[1].joint_velocity[0, joint]) > 2.0
+            driven.twin.jammed[joint] = True
+        driven.go(goal, 0.02)
+        heights.append(float(driven.twin.seen[1].height[0]))
+        if tick >= 24:
+            held.append(driven.twin.seen[1].joint_position[0, joint])
+    assert np.ptp(held) < 0.01
+    assert min(heights) > 0.6 * heights[0]  # a simulation that breaks down begins anew, lying
+
+
 def test_a_swing_at_full_voltage_is_no_overload() -> None:
     # the firmware's figures are taken ten times a second: just when this swing is at its hardest
     driven = Driven()

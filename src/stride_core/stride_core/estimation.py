@@ -115,13 +115,15 @@ def _attitude(
     """Complementary filter on SO(3) with a learnt bias of the gyro.
 
     R. Mahony, T. Hamel, J.-M. Pflimlin, "Nonlinear complementary filters on the special orthogonal
-    group", IEEE Transactions on Automatic Control 53 (2008), eq. 48, with gravity alone. The
-    accelerometer is not scaled to unit length: over a stride its mean is gravity, that of its
-    directions is not.
+    group", IEEE Transactions on Automatic Control 53 (2008), eq. 48, with gravity alone. From the
+    accelerometer is taken what going round a curve adds, ω × v, with the legs' v; the rest of the
+    trunk's acceleration has no mean over a stride. So it is not scaled to unit length either: its
+    mean is gravity, that of its directions is not.
     """
     length = np.sqrt((now.accel * now.accel).sum(axis=-1, keepdims=True))
     good = np.isfinite(length) & (length > 0.1 * GRAVITY)
-    up = np.where(good, now.accel, 0.0) / GRAVITY
+    turning = np.where(np.isfinite(now.gyro), now.gyro - state.bias, 0.0)
+    up = np.where(good, now.accel - np.cross(turning, state.velocity), 0.0) / GRAVITY
     started = state.started | good[..., 0]
     quaternion = np.where((state.started | ~good[..., 0])[..., None], state.quaternion, level(up))
     error = good * np.cross(up, up_in_body(quaternion))

@@ -182,9 +182,16 @@ class RustypotBus:
         self._write(ids, goal.address, goal.size, [goal.bytes_of(int(one)) for one in counts])
 
     def write_power(self, ids: Sequence[int], on: bool) -> None:
-        """Enable or disable the torque."""
+        """Enable or disable the torque.
+
+        Off is said to all, then to each by itself: the shorter packet passes where the line's noise
+        breaks every long one.
+        """
         power = self._layout.power
         self._write(ids, power.address, power.size, [[int(on)]] * len(ids))
+        if not on and len(ids) > 1:
+            for one in ids:
+                self._write([one], power.address, power.size, [[0]])
 
     def write_strength(self, ids: Sequence[int], share: Sequence[float]) -> None:
         """Share of the full torque that each may use."""

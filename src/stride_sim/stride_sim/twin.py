@@ -26,9 +26,11 @@ _CATCH_UP = 50
 """Physics that is more behind than this many steps gives up the time: the machine is too slow."""
 _THERMAL_EVERY = 50
 _SETTLE_S = 1.5
-_JAMMED = 1e3
-"""Damping [N·m·s/rad] of a joint that is held: 1 mrad/s at full torque. Dry friction creeps faster,
-since MuJoCo softens it."""
+_JAMMED = 30.0
+"""Dry friction [N·m] of a joint that is held. The constraint solver knows it; a damper that strong
+would tear the closed legs open, which it does not."""
+_RIGID = 0.9999
+"""Impedance of that friction: with MuJoCo's 0.9 a held joint creeps at 0.1 rad/s."""
 _COUNT = 2.0 * math.pi / reg.COUNTS
 
 
@@ -38,8 +40,9 @@ class ServoPlant(Plant):
     def _build(self, made: Sequence[Heightfield], choice: np.ndarray) -> None:
         super()._build(made, choice)
         self._force = self._batch.expand("actuator_forcerange")
-        self._damping = self._batch.expand("dof_damping")
-        self._usual_damping = self._damping.copy()
+        self._friction = self._batch.expand("dof_frictionloss")
+        self._impedance = self._batch.expand("dof_solimp")
+        self._usual = self._friction.copy(), self._impedance.copy()
 
     def set_strength(self, share: FloatArray) -> None:
         """Share (joints,) of the stall torque that each servo may use, 0 to 1."""
@@ -62,7 +65,9 @@ class ServoPlant(Plant):
     def jam(self, joints: np.ndarray) -> None:
         """Hold those joints (joints,) bool fast, and let the others go."""
         dof = self.index.joint_dof
-        self._damping[0, dof] = np.where(joints, _JAMMED, self._usual_damping[0, dof])
+        friction, impedance = self._usual
+        self._friction[0, dof] = np.where(joints, _JAMMED, friction[0, dof])
+        self._impedance[0, dof, :2] = np.where(joints[:, None], _RIGID, impedance[0, dof, :2])
 
 
 class Twin:
