@@ -119,6 +119,9 @@ class TwinNode(StrideNode[TwinConfig]):
     def _on_timer(self) -> None:
         stamp = self.get_clock().now().to_msg()
         (sensors, truth, instant), fault = self.twin.seen, self.fault
+        if self.twin.plant.diverged[0] and not self.counts.get("diverged"):
+            self.counts["diverged"] = 1
+            self.get_logger().error("the simulation diverged: the robot stands still at home")
         self._standing = self.twin.powered and (
             self._standing or float(truth.height[0]) > self._upright
         )
