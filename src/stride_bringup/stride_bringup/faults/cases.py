@@ -34,6 +34,9 @@ UPSTREAM = 0.2 + 0.3
 GUARD = 0.4 + 0.3
 """The guard's timeout, and the time over which the torque then falls [s]."""
 
+MISSING = 5 * (0.03 + 0.02)
+"""Five readings that each use up the twin's budget, and its timeout for one answer more [s]."""
+
 Inject = Callable[[Stage], None]
 
 
@@ -209,7 +212,7 @@ CASES: tuple[Case, ...] = (
     Case(REQUESTS, "cmd_vel NaN", _twist(NAN), "", False, 1.0),
     Case(REQUESTS, "cmd_vel 1e9 m/s", _twist(1e9), "", False, 1.0),
     Case(REQUESTS, "cmd_vel not repeated", _twist(0.1), "COMMAND_STALE", False, 1.2),
-    Case(BUS, "a servo vanishes", _deaf, "STATE_NOT_FINITE", True, 0.15 + _TWO),
+    Case(BUS, "a servo vanishes", _deaf, "STATE_NOT_FINITE", True, MISSING + _TWO),
     Case(BUS, "data line cut for 1 s", _brief_pull(1.0), "STATE_STALE", True, 1.3),
     Case(BUS, "chain unplugged, power too", _twin(unplugged=True), "STATE_STALE", True, 0.15 + _TWO),
     Case(BUS, "power lost for 40 ms", _brief_loss, "driver", True, 0.5),
