@@ -108,7 +108,7 @@ def _act(
 def _one(stage: Stage, case: Case) -> Outcome:
     stage.until(lambda: False, patience=_CALM_S)
     stage.worst = -np.inf
-    seen = _Seen()
+    seen = _Seen(stopped=not stage.torque())
     stage.spoilt_at = stage.answered_at = None
     t0 = monotonic()
     case.inject(stage)
@@ -137,6 +137,7 @@ def _in_time(outcome: Outcome, case: Case) -> bool:
 
 @dataclass
 class _Seen:
+    stopped: bool  # before the fault
     named: float | None = None
     safe: float | None = None
     status: SafetyStatus | None = None
@@ -160,7 +161,7 @@ def _judge(stage: Stage, case: Case, t0: float, seen: _Seen) -> Outcome:
         wrong.append("the motors kept their torque")
     if not case.ends and (safe is not None or stage.state != SafetyStatus.ACTIVE):
         wrong.append("the robot did not go on")
-    if safe is not None and safe < 0.0:
+    if seen.stopped or (safe is not None and safe < 0.0):
         wrong.append("the robot had stopped before")
     if (
         case.ends
@@ -183,7 +184,8 @@ def _judge(stage: Stage, case: Case, t0: float, seen: _Seen) -> Outcome:
         beyond=float(stage.worst),
         fine=not wrong,
         why="; ".join(wrong),
-        stalled=any(stage.has(reason) for reason in _AGES if reason != case.reason),
+        stalled=seen.stopped
+        or any(stage.has(reason) for reason in _AGES if reason != case.reason),
     )
 
 
