@@ -13,7 +13,7 @@ pytest.importorskip("rclpy")
 from rclpy.parameter import Parameter
 from stride_control.policy.library import PolicyError
 from stride_control.policy_node import PolicyNode
-from stride_core.contract import Normaliser
+from stride_core.contract import NominalGait, Normaliser
 from tests.control.policy_robot import Robot
 from tests.control.surroundings import SPEC, tick_of
 from tests.graph.harness import Graph
@@ -159,7 +159,24 @@ def test_in_another_gait_than_its_own_it_is_silent_and_that_is_said_once(robot: 
         residual = robot.around.answer("residual", tick)
     assert residual.strength == 0.0
     (line,) = lines
-    assert "is for the gait trot, not pace" in line
+    assert "it is for the gait trot, not pace: without residual" in line
+
+
+def test_in_another_shape_than_its_own_it_is_silent(graph: Graph, folder: Path) -> None:
+    held = NominalGait("trot", {"step_height": 0.025, "cycle_time": 0.4})
+    write_policy(folder / "held.onnx", gait=held)
+    robot = Robot(graph, folder, policy="held")
+    lines: list[str] = []
+    robot.node.get_logger().warning = lines.append
+    assert robot.go(5).strength == 1.0
+    higher = [0.085, 0.03, 0.4, 0.0, 0.0, 1.0]
+    for tick in range(5, 25):
+        for topic in ("imu", "joint_states"):
+            robot.say(topic, tick)
+        robot.say("foot_targets", tick, shape=higher)
+        residual = robot.around.answer("residual", tick)
+    assert residual.strength == 0.0
+    assert len(lines) == 1 and "for step_height 0.025, not 0.03: without residual" in lines[0]
 
 
 @pytest.mark.parametrize(

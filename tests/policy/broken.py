@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper
 from stride_core.action import ActionConfig
-from stride_core.contract import Normaliser
+from stride_core.contract import NominalGait, Normaliser
 from stride_core.observation import DEPLOYABLE, Term
 from stride_core.policy_file import write_contract
 from tests.policy.models import OPSET, ROBOT, Mlp, contract_of, model_of, policy_bytes, wide
@@ -145,6 +145,13 @@ def _with(**changes: Any) -> Callable[[], bytes]:
     )
 
 
+def _of_gait(field: str, value: object) -> Callable[[], bytes]:
+    """What the exporter would refuse to write."""
+    gait = NominalGait("trot")
+    object.__setattr__(gait, field, value)
+    return _with(gait=gait)
+
+
 def _without(term: str) -> Callable[[], bytes]:
     """The contract leaves a term out; the network keeps its size."""
     names = [name for name in DEPLOYABLE if name != term]
@@ -172,8 +179,9 @@ BROKEN: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "action": (_with(action_names=("x",) * 12), ("action_names: x, x", "expected FL_x, FL_y")),
     "statistics": (_with(normaliser=wide(59)), ("normaliser: 59: expected 60",)),
     "rate": (_with(rate_hz=50.0), ("rate_hz: 50.0: expected 100.0",)),
-    "gait": (_with(gait="hop"), ("gait: hop: expected one of trot",)),
-    "version": (_with(format=99), ("format: 99: expected 1",)),
+    "gait": (_of_gait("pattern", "hop"), ("gait: pattern: 'hop': expected one of trot",)),
+    "shape": (_of_gait("shape", {"hop": 1.0}), ("gait: shape: 'hop': expected one of height",)),
+    "version": (_with(format=99), ("format: 99: expected 2",)),
     "damaged weights": (lambda: flipped(GOOD, 500), ("damaged: SHA-256 of the weights",)),
     "damaged contract": (
         lambda: GOOD.replace(b'"rate_hz": 100.0', b'"rate_hz": 100.5'),

@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from stride_core.action import ActionConfig, ActionLayout
 from stride_core.arrays import FloatArray
-from stride_core.contract import Contract, Normaliser, Provenance
+from stride_core.contract import Contract, NominalGait, Normaliser, Provenance
 from stride_core.observation import DEPLOYABLE, Observation
 from stride_core.policy_file import write_contract
 from stride_core.robot import RobotSpec, load_robot
@@ -115,7 +115,7 @@ def contract_of(
         observation,
         layout,
         rate_hz=100.0,
-        gait="trot",
+        gait=NominalGait("trot"),
         normaliser=normaliser or wide(observation.size),
         provenance=Provenance("test", seed=0, steps=0),
         weights_sha256="",

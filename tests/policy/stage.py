@@ -68,7 +68,9 @@ def policy(
     return Policy(name, Path(name), made, network, observation, layout, 1e-5)
 
 
-def scene(tick: int, up: Any = (0.0, 0.0, 1.0), pattern: str = "trot") -> Scene:
+def scene(
+    tick: int, up: Any = (0.0, 0.0, 1.0), pattern: str = "trot", shape: Any = (0.0,) * 6
+) -> Scene:
     """A tick of a robot that stands still."""
     joints, legs = len(ROBOT.joints), len(ROBOT.legs)
     sensed = Sensed(
@@ -76,8 +78,8 @@ def scene(tick: int, up: Any = (0.0, 0.0, 1.0), pattern: str = "trot") -> Scene:
     )
     none = np.zeros(3)
     gait = GaitOutput(
-        np.zeros((legs, 3)), np.zeros(legs), np.zeros(legs, bool), none, none, np.zeros(6),
-        np.array(False),
+        np.zeros((legs, 3)), np.zeros(legs), np.zeros(legs, bool), none, none,
+        np.array(shape), np.array(False),
     )  # fmt: skip
     return Scene(round(tick * DT * 1e9), sensed, gait, pattern)
 

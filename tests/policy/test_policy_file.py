@@ -88,8 +88,8 @@ def test_a_model_without_a_contract_is_refused() -> None:
 
 
 def test_another_version_of_the_contract_is_refused() -> None:
-    later = write_contract(MODEL.SerializeToString(), dataclasses.replace(CONTRACT, format=2))
-    with pytest.raises(ContractError, match="format: 2: expected 1"):
+    later = write_contract(MODEL.SerializeToString(), dataclasses.replace(CONTRACT, format=3))
+    with pytest.raises(ContractError, match="format: 3: expected 2"):
         read_contract(later)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stride_control.policy.background import Background
+from stride_core.contract import NominalGait
 from tests.policy.stage import CONFIG, Stage, policy, scene, stage
 
 A, B, C = policy("a", 0.2), policy("b", -0.3), policy("c", 0.1)
@@ -33,7 +34,12 @@ def walk() -> Iterator[Stage]:
     ("candidate", "how", "why"),
     [
         (NAN, {"up": (math.nan, 0.0, 1.0)}, "observation: not finite"),
-        (policy("p", 0.2, gait="pace"), {}, "it is for the gait pace, not trot"),
+        (policy("p", 0.2, gait=NominalGait("pace")), {}, "it is for the gait pace, not trot"),
+        (
+            policy("h", 0.2, gait=NominalGait("trot", {"cycle_time": 0.45})),
+            {"shape": (0.085, 0.03, 0.4, 0.0, 0.0, 1.0)},
+            "it is for cycle_time 0.45, not 0.4",
+        ),
         (policy("s", 0.2, mean=2000.0), {}, "strange to it: novelty 20: expected less than 16"),
     ],
 )

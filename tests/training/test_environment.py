@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
+from stride_bringup.options import config_file
 from stride_core.arrays import FloatArray
 from stride_core.config import ConfigError
 from stride_training.environment import Environment, for_one_command
@@ -184,6 +186,17 @@ def test_a_policy_of_another_servo_rate_or_robot_is_refused_by_its_contract() ->
         other = with_settings(task, [setting])
         with pytest.raises(ConfigError, match=f"policy untrained: contract: (robot_digest|{what})"):
             policy.fitted(other)
+
+
+def test_a_policy_of_another_gait_is_refused(tmp_path: Path) -> None:
+    policy = find("rough")
+    config = config_file("fivebar").read_text()
+    config = config.replace("cycle_time: 0.45", "cycle_time: 0.5")
+    (tmp_path / "slow.yaml").write_text(config)
+    task = load_task("rough")
+    assert policy.fitted(task).pattern == "trot"
+    with pytest.raises(ConfigError, match=r"it is for cycle_time 0\.45, not 0\.5"):
+        policy.fitted(dataclasses.replace(task, params=str(tmp_path / "slow.yaml")))
 
 
 def test_an_episode_begins_with_a_watchdog_that_follows_at_once(small: Task) -> None:

@@ -167,21 +167,19 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
                 self.warn_once("scene", f"{error}: no residual")
                 return
             self._publish(self._switch.tick(scene, _tilt(scene)))
-            self._say_if_other_gait(scene.pattern)
+            self._say_if_other_gait(scene)
         events = self._switch.events()
         for event in events:
             self._tell(event)
         if any(event.kind is not EventKind.LOADED for event in events):
             self._show_in_parameter()
 
-    def _say_if_other_gait(self, pattern: str) -> None:
+    def _say_if_other_gait(self, scene: Scene) -> None:
         active = self._switch.active
-        if active is not None and active.contract.gait != pattern:
-            self.warn_once(
-                "gait",
-                f"{active.identity} is for the gait {active.contract.gait}, not {pattern}: without"
-                " residual",
-            )
+        if active is None:
+            return
+        if other := active.contract.gait.differs(scene.pattern, scene.gait.shape):
+            self.warn_once("gait", f"{active.identity}: {other}: without residual")
 
     def _publish(self, residual: Applied | None) -> None:
         """None: this is the last one."""

@@ -10,14 +10,18 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from stride_core.action import ActionConfig, ActionLayout
+from stride_core.arrays import FloatArray
 from stride_core.config import ConfigError, from_mapping, param
+from stride_core.gait import PATTERNS
+from stride_core.gait.config import SHAPE_PARTS
 from stride_core.observation import Observation, Term
 from stride_core.robot import RobotSpec
 
-FORMAT = 1
+FORMAT = 2
 """Version of this record; a reader refuses another."""
 
 METADATA_KEY = "stride.contract"
@@ -46,6 +50,52 @@ class Normaliser:
             raise ValueError("std: 0: expected positive numbers")
 
 
+_SLACK, _LEAST_SLACK = 0.05, 0.002
+"""Share of a part of the gait's shape by which it may differ, and no less than [the part's unit]:
+as much as randomised masses and servos change what a policy saw of it."""
+
+
+@dataclass(frozen=True)
+class NominalGait:
+    """The gait that a policy's feet are added to."""
+
+    pattern: str = param(doc="its name")
+    shape: dict[str, float] = field(
+        default_factory=dict,
+        metadata={"doc": "parts that were constant in training, and must be so where it runs"},
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse names that no gait has."""
+        if self.pattern not in PATTERNS:
+            known = ", ".join(PATTERNS)
+            raise ValueError(f"pattern: {self.pattern!r}: expected one of {known}")
+        for name in self.shape:
+            if name not in SHAPE_PARTS:
+                known = ", ".join(SHAPE_PARTS)
+                raise ValueError(f"shape: {name!r}: expected one of {known}")
+
+    def differs(self, pattern: str, shape: FloatArray) -> str:
+        """What is wrong with a gait, in words; empty if it is this one.
+
+        Args:
+            pattern: its name.
+            shape: ``(parts,)`` as in ``GaitInputs``.
+        """
+        if pattern != self.pattern:
+            return f"it is for the gait {self.pattern}, not {pattern}"
+        for name, (low, high) in self._ranges.items():
+            now = shape[SHAPE_PARTS.index(name)]
+            if not low <= now <= high:
+                return f"it is for {name} {self.shape[name]:.3g}, not {now:.3g}"
+        return ""
+
+    @cached_property
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        slack = {n: max(_SLACK * abs(value), _LEAST_SLACK) for n, value in self.shape.items()}
+        return {n: (value - slack[n], value + slack[n]) for n, value in self.shape.items()}
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a policy comes from. Steps 0 is a network that nobody trained."""
@@ -69,7 +119,7 @@ class Contract:
     joints: tuple[str, ...]
     legs: tuple[str, ...]
     rate_hz: float = param(unit="Hz", min=1.0, max=10_000.0)
-    gait: str = param(doc="pattern of the nominal gait")
+    gait: NominalGait
     observation: tuple[Term, ...]
     action: ActionConfig
     action_names: tuple[str, ...]

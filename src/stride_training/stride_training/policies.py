@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from stride_core.config import ConfigError
 from stride_core.contract import Contract
+from stride_core.control import load_controller
+from stride_core.gait import shape_array
 from stride_core.policy_file import INPUT, read_contract
 from stride_core.robot import load_robot
 
 from stride_training.environment import Observations
 from stride_training.episodes import Answer
-from stride_training.places import config_folder
+from stride_training.places import config_folder, params_files
 from stride_training.task import Task
 
 
@@ -48,10 +50,13 @@ class Policy:
                 contract.check(robot, task.plant.rate_hz)
             except ConfigError as error:
                 raise ConfigError(f"policy {self.name}: {error}") from None
+            shape = load_controller(robot, *params_files(robot, task.params)).gait_config.shape
+            if other := contract.gait.differs(contract.gait.pattern, shape_array(shape)):
+                raise ConfigError(f"policy {self.name}: {other}")
             return replace(
                 task,
                 servo=contract.servo,
-                pattern=contract.gait,
+                pattern=contract.gait.pattern,
                 observation=tuple(term.name for term in contract.observation),
                 action=contract.action,
                 truth=(),

@@ -184,8 +184,7 @@ def _judge(stage: Stage, case: Case, t0: float, seen: _Seen) -> Outcome:
         beyond=float(stage.worst),
         fine=not wrong,
         why="; ".join(wrong),
-        stalled=seen.stopped
-        or any(stage.has(reason) for reason in _AGES if reason != case.reason),
+        stalled=seen.stopped or any(stage.has(reason) for reason in _AGES if reason != case.reason),
     )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from stride_core.action import ActionLayout
 from stride_core.arrays import FloatArray
 from stride_core.contract import Contract, ContractError
-from stride_core.gait import PATTERNS
 from stride_core.observation import Observation
 from stride_core.robot import RobotSpec
 
@@ -80,9 +79,6 @@ def load_policy(file: Path, terms: Terms, name: str = "") -> Policy:
     data, contract = read_policy(file)
     try:
         observation, action = contract.check(terms.robot, terms.rate_hz)
-        if contract.gait not in PATTERNS:
-            known = ", ".join(PATTERNS)
-            raise ContractError(f"contract: gait: {contract.gait}: expected one of {known}")
         if contract.action.residual > terms.residual_limit:
             raise ContractError(
                 f"contract: action.residual: {contract.action.residual:g}: expected at most ik's"

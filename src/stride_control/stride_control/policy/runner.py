@@ -127,9 +127,8 @@ class Runner:
         self.faults = 0
         silence = ""
         wanted = wanted_strength(bounds.gate, novelty)
-        if scene.pattern != self.policy.contract.gait:
-            wanted, gait = 0.0, self.policy.contract.gait
-            silence = f"it is for the gait {gait}, not {scene.pattern}"
+        if other := self.policy.contract.gait.differs(scene.pattern, scene.gait.shape):
+            wanted, silence = 0.0, other
         elif wanted == 0.0:
             most = bounds.gate.strange
             silence = f"strange to it: novelty {novelty:.3g}: expected less than {most:g}"
