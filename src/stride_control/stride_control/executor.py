@@ -26,6 +26,10 @@ from stride_control.remapping import unused_remappings
 _WAKE_S = 0.2
 """How often the loop looks whether it should stop when no event comes."""
 
+_SWITCH_S = 1e-4
+"""A thread that loads a policy, or serves a bus, gives the interpreter up after so long. Python's
+own 5 ms are half a tick."""
+
 
 class StopFlag:
     """Remembers the first SIGINT or SIGTERM; the loop ends after the callback in progress.
@@ -86,6 +90,7 @@ def run(make_nodes: Callable[[], Sequence[Node]]) -> int:
     one line and the exit status is 2. So is the ``refusal`` of a node that is ``done``. Another
     error while they run is a failure like any other. A signal while they are made ends that.
     """
+    sys.setswitchinterval(_SWITCH_S)
     stop = StopFlag()
     stop.install()
     nodes: Sequence[Node] = ()

@@ -38,9 +38,6 @@ from stride_sim.statistics import RunStatistics
 from stride_sim.terrain import TerrainConfig
 from stride_sim.twin import Twin
 
-_SWITCH_S = 5e-4
-"""The bus's thread must not wait long for the interpreter."""
-
 
 @dataclass(frozen=True)
 class TwinConfig(RobotChoice):
@@ -207,7 +204,6 @@ def _disturbed(quaternion: np.ndarray, fault: FaultRequest) -> np.ndarray:
 
 def main() -> int:
     """Entry point of the ``twin_node`` executable."""
-    sys.setswitchinterval(_SWITCH_S)
     return run(lambda: [TwinNode()])
 
 
