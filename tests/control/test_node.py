@@ -12,6 +12,7 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Imu
 from stride_control.config import RobotChoice
 from stride_control.node import StrideNode
 from stride_core.config import param
@@ -96,6 +97,19 @@ def test_a_fault_is_said_once_until_it_was_gone_for_a_while(
     toy.warn_once("imu", "the IMU is gone again")
     toy.warn_once("cmd_vel", "not finite")
     assert lines[2:] == ["the IMU is gone again"]
+
+
+def test_a_second_publisher_of_what_a_node_hears_is_said(
+    graph: Graph, toy: Toy, lines: list[str]
+) -> None:
+    toy.hear(Imu, "imu", lambda data: None)
+    others = [graph.add(Node, name) for name in ("one", "two")]
+    others[0].create_publisher(Imu, "imu", 1)
+    graph.until(lambda: toy.count_publishers("imu"))
+    others[1].create_publisher(Imu, "imu", 1)
+    graph.until(lambda: lines)
+    assert lines == ["imu: 2 publishers: expected one"]
+    assert toy.counts["imu_voices_faults"] >= 1
 
 
 def test_diagnostics_tell_name_robot_counts_and_times(graph: Graph, toy: Toy) -> None:

@@ -50,6 +50,7 @@ class StrideNode(Node, Generic[Config]):
         self.config: Config = parameters.declare(self, config_class)
         self.robot = load_robot(self.config.robot, self.config.servo or None)
         self.counts: dict[str, int] = {}
+        self._heard: set[str] = set()
         self._last_fault: dict[str, float] = {}
         self._reported_counts: dict[str, int] = {}
         self._spent_us: deque[float] = deque(maxlen=_TIMED_TICKS)
@@ -77,8 +78,10 @@ class StrideNode(Node, Generic[Config]):
     def hear(self, kind: type, topic: str, callback: Callable[[bytes], None]) -> Any:
         """Subscribe to a topic of the tick, serialised: a callback reads no more than it needs.
 
-        A message that is none is counted, said once, and dropped.
+        A message that is none is counted, said once, and dropped. So is a second publisher said:
+        two that speak in turns are two half gaits.
         """
+        self._heard.add(topic)
 
         def heard(data: bytes) -> None:
             try:
@@ -113,7 +116,14 @@ class StrideNode(Node, Generic[Config]):
         """Figures of a subclass for ``diagnostics``."""
         return {}
 
+    def _count_voices(self) -> None:
+        for topic in self._heard:
+            voices = self.count_publishers(self.resolve_topic_name(topic))
+            if voices > 1:
+                self.warn_once(f"{topic}_voices", f"{topic}: {voices} publishers: expected one")
+
     def _diagnose(self) -> None:
+        self._count_voices()
         figures = {name: str(count) for name, count in self.counts.items()} | self.diagnose()
         if self._spent_us:
             median, p99 = np.percentile(self._spent_us, (50, 99))
