@@ -50,7 +50,7 @@ class StrideNode(Node, Generic[Config]):
         self.config: Config = parameters.declare(self, config_class)
         self.robot = load_robot(self.config.robot, self.config.servo or None)
         self.counts: dict[str, int] = {}
-        self._heard: set[str] = set()
+        self._tick_topics: set[str] = set()
         self._last_fault: dict[str, float] = {}
         self._reported_counts: dict[str, int] = {}
         self._spent_us: deque[float] = deque(maxlen=_TIMED_TICKS)
@@ -81,7 +81,7 @@ class StrideNode(Node, Generic[Config]):
         A message that is none is counted, said once, and dropped. So is a second publisher said:
         two that speak in turns are two half gaits.
         """
-        self._heard.add(topic)
+        self._tick_topics.add(topic)
 
         def heard(data: bytes) -> None:
             try:
@@ -117,7 +117,7 @@ class StrideNode(Node, Generic[Config]):
         return {}
 
     def _count_voices(self) -> None:
-        for topic in self._heard:
+        for topic in self._tick_topics:
             voices = self.count_publishers(self.resolve_topic_name(topic))
             if voices > 1:
                 self.warn_once(f"{topic}_voices", f"{topic}: {voices} publishers: expected one")
