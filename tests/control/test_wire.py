@@ -83,6 +83,39 @@ def test_a_reader_reads_what_ros_reads_whoever_sends(sent: list[Any]) -> None:
         np.testing.assert_array_equal(ours(data), expected)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            *(NUMBERS, arrays(bool, 4), arrays(np.float64, 3, elements=st.floats())),
+            *(st.permutations(LEGS), st.sampled_from(["trot", "pace"]), st.booleans()),
+        ),
+        min_size=3,
+    )
+)
+def test_flags_plain_numbers_and_texts_are_read_as_ros_reads_them(sent: list[Any]) -> None:
+    rows = Rows("leg", LEGS)
+    fields, plain = {"position": 3, "swing": 1}, {"asked": 3, "shape": 2}
+    ours = Reader(FootTargets, rows, "legs", fields, plain=plain)
+    for values, swing, asked, order, gait, canonically in [e for e in sent for _ in range(2)]:
+        message = targets(order=order, values=values)
+        message.gait, message.swing, message.asked = gait, swing.tolist(), asked
+        message.shape = [float(values[0]), -1.0]
+        data = serialize_message(message)
+        data = canonical(data, FootTargets, message_class) if canonically else data
+        at = [order.index(leg) for leg in LEGS]
+        expected = (values.reshape(4, 3)[at].ravel(), swing[at], asked, [values[0], -1.0])
+        read = ours.read(data, "foot_targets")
+        assert read[1].dtype == np.bool_ and ours.message.gait == gait
+        for found, right in zip(read, expected, strict=True):
+            np.testing.assert_array_equal(found, right)
+
+
+def test_plain_numbers_that_are_too_few_are_refused() -> None:
+    ours = Reader(FootTargets, Rows("leg", LEGS), "legs", {"position": 3}, plain={"shape": 6})
+    with pytest.raises(ValueError, match=r"foot_targets.shape: 0 values: expected 6"):
+        ours.read(serialize_message(targets()), "foot_targets")
+
+
 def test_equal_numbers_do_not_hide_another_order() -> None:
     ours = reader()
     for values in (np.zeros(12), np.arange(12.0)):

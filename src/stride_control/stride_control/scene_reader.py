@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from sensor_msgs.msg import JointState
-from stride_core.arrays import BoolArray
 from stride_core.attitude import ImuMount
 from stride_core.control import Sensed
 from stride_core.gait import GaitOutput
 from stride_core.gait.config import SHAPE_PARTS
 from stride_core.robot import RobotSpec
 
-from stride_control.messages import NANOSECONDS, Rows, peek_imu, peek_stamp, read_message
+from stride_control.messages import NANOSECONDS, Rows, peek_imu, peek_stamp
 from stride_control.policy.runner import Scene
+from stride_control.wire import Reader
 from stride_msgs.msg import FootTargets
 
 _NEVER = -1
@@ -34,8 +34,11 @@ class SceneReader:
         self.tick = _NEVER
         self._mount = ImuMount(robot.imu.rpy)
         self._imu_age_ns = round(imu_age * NANOSECONDS)
-        self._legs = Rows("leg", robot.legs)
-        self._positions, self._velocities = Rows("joint", robot.joints), Rows("joint", robot.joints)
+        joints = dict.fromkeys(("position", "velocity"), 1)
+        legs = {"position": 3, "phase": 1, "swing": 1}
+        plain = {"asked": 3, "command": 3, "shape": len(SHAPE_PARTS)}
+        self._states = Reader(JointState, Rows("joint", robot.joints), "name", joints)
+        self._targets = Reader(FootTargets, Rows("leg", robot.legs), "legs", legs, plain=plain)
         self._shape = (len(robot.legs), 3)
         self._state = self._imu = b""
         self._state_ns = self._imu_ns = _NEVER
@@ -64,35 +67,23 @@ class SceneReader:
         Raises:
             ValueError: a message does not fit the robot; one line that names it.
         """
-        feet = read_message(self.feet, FootTargets)
-        state = read_message(self._state, JointState)
+        position, velocity = self._states.read(self._state, "joint_states")
+        feet, phase, swing, asked, command, shape = self._targets.read(self.feet, "foot_targets")
         imu = peek_imu(self._imu)
         sensed = Sensed(
-            position=self._positions.read(state.name, "joint_states.position", state.position),
-            velocity=self._velocities.read(state.name, "joint_states.velocity", state.velocity),
+            position=position,
+            velocity=velocity,
             up=self._mount.up(imu.orientation),
             gyro=self._mount.turn(imu.gyro or (np.nan,) * 3),
             time=np.array(self.tick / NANOSECONDS),
         )
-        return Scene(self.tick, sensed, self._gait(feet), feet.gait)
-
-    def _gait(self, feet: FootTargets) -> GaitOutput:
-        legs, read = feet.legs, self._legs.read
-        shape = np.asarray(feet.shape)
-        if shape.shape != (len(SHAPE_PARTS),):
-            raise ValueError(
-                f"foot_targets.shape: {shape.size} values: expected {len(SHAPE_PARTS)}"
-            )
-        return GaitOutput(
-            feet=read(legs, "foot_targets.position", feet.position, 3).reshape(self._shape),
-            phase=read(legs, "foot_targets.phase", feet.phase),
-            swing=self._flags(legs, feet.swing),
-            command=np.asarray(feet.command),
-            asked=np.asarray(feet.asked),
+        gait = GaitOutput(
+            feet=feet.reshape(self._shape),
+            phase=phase,
+            swing=swing,
+            command=command,
+            asked=asked,
             shape=shape,
             limited=np.array(False),
         )
-
-    def _flags(self, legs: list[str], swing: list[bool]) -> BoolArray:
-        flags = self._legs.read(legs, "foot_targets.swing", swing)
-        return np.asarray(flags, np.bool_)
+        return Scene(self.tick, sensed, gait, self._targets.message.gait)

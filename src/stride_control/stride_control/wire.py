@@ -17,7 +17,6 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
-from stride_core.arrays import FloatArray
 
 from stride_control.cdr import canonical, gaps
 from stride_control.messages import NANOSECONDS, Rows, message_class, read_message
@@ -60,7 +59,13 @@ class Stencil(Generic[Message]):
 
 
 class Reader:
-    """Reads named rows of numbers out of serialised messages that begin with a header."""
+    """Reads named rows of numbers out of serialised messages that begin with a header.
+
+    Attributes:
+        message: the last one that was read whole; its texts are those of the last one read.
+    """
+
+    message: Any = None
 
     def __init__(
         self,
@@ -69,39 +74,48 @@ class Reader:
         names: str,
         fields: Mapping[str, int],
         optional: Container[str] = (),
+        plain: Mapping[str, int] | None = None,
     ) -> None:
-        """Args are of the message and its fields.
+        """Args are of the message and its fields, those of numbers in the order of the message.
 
         Args:
             kind: of message.
             rows: what puts them in our order.
             names: field with the names of the rows.
-            fields: ``float64[]`` each, in the order of the message, with the number of values that
-                a row has there.
+            fields: ``float64[]`` or ``bool[]`` each, with the number of values that a row has.
             optional: those of them that may be empty.
+            plain: further ``float64[]``, behind those, that have no rows, with their number of
+                values.
         """
         self._kind, self._rows, self._names = kind, rows, names
-        self._fields, self._optional = dict(fields), optional
+        self._fields, self._optional, self._plain = dict(fields), optional, dict(plain or {})
         self._places: list[slice] = []
+        self._types: list[np.dtype[Any]] = []
         self._size = self._mask = self._expected = 0
 
-    def read(self, data: bytes, topic: str) -> list[FloatArray]:
-        """Of each field ``(rows * width,)`` in our order, or nothing.
+    def read(self, data: bytes, topic: str) -> list[NDArray[Any]]:
+        """Of each field ``(rows * width,)`` in our order, or nothing; then the plain ones.
 
         Raises:
             ValueError: it does not fit; one line that names the topic.
         """
         if len(data) == self._size and self._compared(data) == self._expected:
-            return [np.frombuffer(data[place]) for place in self._places]
+            pairs = zip(self._places, self._types, strict=True)
+            return [np.frombuffer(data[place], kind) for place, kind in pairs]
         message = read_message(data, self._kind)
         names = getattr(message, self._names)
-        found = []
+        found: list[NDArray[Any]] = []
         for field, width in self._fields.items():
             values = getattr(message, field)
             empty = field in self._optional and not values
             read = self._rows.read(names, f"{topic}.{field}", values, width) if not empty else _NONE
             found.append(read)
-        self._size = 0
+        for field, size in self._plain.items():
+            read = np.asarray(getattr(message, field))
+            if read.size != size:
+                raise ValueError(f"{topic}.{field}: {read.size} values: expected {size}")
+            found.append(read)
+        self._size, self.message = 0, message
         if self._rows.in_order:
             self._remember(data, message, found)
         return found
@@ -110,9 +124,9 @@ class Reader:
         """All that must be as it was for the numbers to be where they were."""
         return int.from_bytes(data[: self._places[-1].start], "little") & self._mask
 
-    def _remember(self, data: bytes, message: Any, found: Sequence[FloatArray]) -> None:
+    def _remember(self, data: bytes, message: Any, found: Sequence[NDArray[Any]]) -> None:
         """Where the numbers are, if the sender serialises as we do."""
-        places = [_place(message, field) for field in self._fields]
+        places = [_place(message, field) for field in (*self._fields, *self._plain)]
         as_ours = all(data[at] == read.tobytes() for at, read in zip(places, found, strict=True))
         if data[1] != _LITTLE_ENDIAN or not as_ours:
             return
@@ -121,6 +135,7 @@ class Reader:
         for at in ignored:
             self._mask &= ~(((1 << 8 * (at.stop - at.start)) - 1) << 8 * at.start)
         self._places, self._size = places, len(data)
+        self._types = [read.dtype for read in found]
         self._expected = self._compared(data)
 
 
