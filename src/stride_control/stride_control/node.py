@@ -116,14 +116,14 @@ class StrideNode(Node, Generic[Config]):
         """Figures of a subclass for ``diagnostics``."""
         return {}
 
-    def _count_voices(self) -> None:
+    def _say_if_two_speak(self) -> None:
         for topic in self._tick_topics:
             voices = self.count_publishers(self.resolve_topic_name(topic))
             if voices > 1:
                 self.warn_once(f"{topic}_voices", f"{topic}: {voices} publishers: expected one")
 
     def _diagnose(self) -> None:
-        self._count_voices()
+        self._say_if_two_speak()
         figures = {name: str(count) for name, count in self.counts.items()} | self.diagnose()
         if self._spent_us:
             median, p99 = np.percentile(self._spent_us, (50, 99))
