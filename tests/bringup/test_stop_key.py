@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import subprocess
 import sys
 import termios
@@ -60,11 +61,34 @@ def test_the_space_bar_says_estop_and_other_keys_say_nothing(graph: Graph) -> No
                 graph.spin()
             assert not heard
             os.write(hands, b" ")
-            graph.until(lambda: heard == [True])
+            graph.until(lambda: heard and all(heard))
         finally:
             os.write(hands, b"\x03")  # Ctrl-C
             run.wait(20)
     assert termios.tcgetattr(terminal) == usual
+    os.close(hands)
+    os.close(terminal)
+
+
+def test_a_hit_before_anybody_listens_is_not_lost(graph: Graph) -> None:
+    hands, terminal = os.openpty()
+    usual = termios.tcgetattr(terminal)
+    node = graph.add(Node, "ears")
+    heard: list[bool] = []
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE], stdin=terminal, preexec_fn=at_a_terminal
+    ) as run:
+        try:
+            graph.until(lambda: termios.tcgetattr(terminal) != usual)
+            os.write(hands, b" ")
+            graph.until(lambda: not select.select([terminal], [], [], 0.0)[0])
+            for _ in range(20):
+                graph.spin()
+            node.create_subscription(Bool, "/dog/estop", lambda m: heard.append(m.data), 10)
+            graph.until(lambda: heard)
+        finally:
+            os.write(hands, b"\x03")
+            run.wait(20)
     os.close(hands)
     os.close(terminal)
 

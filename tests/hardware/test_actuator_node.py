@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -22,9 +24,10 @@ from stride_hardware.actuator_config import ActuatorConfig
 from stride_hardware.actuator_node import ActuatorNode
 from stride_hardware.calibration import save
 from stride_hardware.driver import Power
+from stride_hardware.emulator.bus import EmulatedBus
 from stride_hardware.mock_bus import MockBus
 from tests.graph.harness import Graph
-from tests.hardware.parts import SPEC, calibration
+from tests.hardware.parts import FILE, SPEC, TIMEOUT, calibration, emulated, on_a_port, place
 
 from stride_msgs.msg import MotorStates
 
@@ -148,6 +151,25 @@ def test_a_second_publisher_of_commands_ends_the_torque(motors: Motors) -> None:
     assert motors.driver.cause == "joint_commands has a second publisher"
 
 
+def test_a_second_publisher_gives_no_torque_to_a_robot_that_was_stopped(motors: Motors) -> None:
+    """As a simulation in the same domain: the watchdog says "no torque", it says positions."""
+    motors.command()
+    motors.until(lambda: motors.driver.power == Power.OFF)
+    motors.bus.log.clear()
+    second = motors.other.create_publisher(JointState, "joint_commands", 10)
+    motors.graph.until(second.get_subscription_count)
+    message = JointState(name=list(SPEC.joints), position=SPEC.home.tolist())
+    for _ in range(30):
+        motors.command()
+        message.header.stamp = motors.fresh().header.stamp
+        second.publish(message)
+    assert "on" not in motors.bus.log and "goals" not in motors.bus.log
+    assert motors.driver.cause == "joint_commands has a second publisher"
+    motors.other.destroy_publisher(second)
+    motors.until(lambda: motors.driver.power == Power.OFF, ())
+    motors.following()
+
+
 def test_the_effort_of_a_command_is_the_most_torque(motors: Motors) -> None:
     motors.following()
     message = JointState(name=list(SPEC.joints), position=SPEC.home.tolist())
@@ -181,6 +203,58 @@ def test_it_is_a_lifecycle(graph: Graph, tmp_path: Path) -> None:
     assert not any(bus.on.values())
     assert motors.node.trigger_cleanup() == success
     assert motors.driver is None
+
+
+def test_a_transition_that_the_state_has_not_is_refused(motors: Motors) -> None:
+    client = motors.other.create_client(ChangeState, "actuator/change_state")
+    assert client.wait_for_service(20.0)
+    wrong = Transition(id=Transition.TRANSITION_CONFIGURE)
+    asked = client.call_async(ChangeState.Request(transition=wrong))
+    motors.graph.until(asked.done)
+    assert not asked.result().success
+    motors.following()
+
+
+@pytest.fixture
+def served(graph: Graph, tmp_path: Path) -> Iterator[tuple[Motors, EmulatedBus]]:
+    """The node at a port, with a guard."""
+    wire = emulated(calibration().ids)
+    place(wire, calibration(), SPEC.home.tolist())
+    with on_a_port(wire, tmp_path / "bus") as port:
+        motors = Motors(
+            graph, tmp_path, calibration=str(FILE), port=port, bus_timeout=TIMEOUT,
+            autostart=False, guard_timeout=10.0, **{"driver.read_budget": 0.5},
+        )  # fmt: skip
+        assert motors.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert motors.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        yield motors, wire
+
+
+def test_a_driver_that_rests_has_no_guard_that_would_take_it_for_hung(
+    served: tuple[Motors, EmulatedBus],
+) -> None:
+    motors, wire = served
+    for _ in range(2):
+        assert motors.node._guard is not None and motors.node._guard.alive
+        guard = motors.node._guard._process
+        motors.following()
+        assert motors.node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert not any(servo.powered for servo in wire.servos)
+        assert motors.node._guard is None and guard.poll() == 0
+        assert motors.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+
+def test_a_port_that_was_pulled_is_opened_again_and_the_torque_is_off(
+    served: tuple[Motors, EmulatedBus], tmp_path: Path
+) -> None:
+    motors, wire = served
+    motors.following()
+    assert all(servo.powered for servo in wire.servos)
+    with on_a_port(wire, tmp_path / "bus"):  # in place of the former, which ends
+        motors.driver.bus.close()
+        motors.graph.until(lambda: not any(servo.powered for servo in wire.servos))
+        assert motors.driver.power == Power.LOCKED and "bus: " in motors.driver.cause
+        motors.following()
 
 
 def test_a_joint_beyond_its_limits_is_refused_before_anything_moves(

@@ -82,6 +82,17 @@ def test_nonsense_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_counts_of_another_servo_are_refused() -> None:
+    """Twice the counts of a turn would send the servo where it has none."""
+    made = calibration()
+    servos = {
+        joint: replace(mount, centre=4096, lower=-1.6, upper=1.6)
+        for joint, mount in made.servos.items()
+    }
+    with pytest.raises(ConfigError, match="resolution: 8192: expected 4096, of a feetech servo"):
+        check(replace(made, resolution=8192, servos=servos), SPEC, "file")
+
+
 def test_another_robots_joints_or_their_order_are_refused(tmp_path: Path) -> None:
     made = calibration()
     path = tmp_path / "c.yaml"

@@ -219,3 +219,17 @@ def test_the_check_before_the_start() -> None:
     bus.at[1] = 100
     with pytest.raises(ValueError, match=r"FL_tilt: -?\d\.\d\d rad: expected from -1.00 to 1.00"):
         driver.check()
+
+
+def test_while_it_is_forbidden_nobody_gives_torque() -> None:
+    bench = Bench().following()
+    bench.driver.forbid(bench.now, "two voices")
+    bench.tick(SPEC.home, times=30)
+    assert bench.is_(Power.LOCKED) and not bench.on
+    bench.tick(None, SPEC.home, None, SPEC.home, times=20)
+    bench.driver.forbid(bench.now, "two voices")
+    assert bench.is_(Power.LOCKED) and not bench.on and bench.driver.cause == "two voices"
+    bench.driver.forbid(bench.now, "")
+    bench.tick(None)
+    bench.tick(SPEC.home)
+    assert bench.is_(Power.STARTING) and bench.on

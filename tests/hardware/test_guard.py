@@ -88,6 +88,28 @@ def test_a_driver_that_dies_or_hangs_leaves_no_torque(
     assert [servo.get(reg.TORQUE_LIMIT) for servo in wire.servos] == [0, 0, 0]  # it fell first
 
 
+def test_where_the_last_state_cannot_be_written_the_torque_goes_and_one_line_says_so(
+    wire: EmulatedBus, port: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    driver = Driver(wire, port, tmp_path, beats=6000)
+    driver.state.mkdir()
+    (driver.state / "in the way").touch()
+    driver.process.kill()
+    driver.process.wait(10)
+    said = ""
+
+    def line() -> bool:
+        nonlocal said
+        said += capfd.readouterr().err
+        return said.endswith("\n")
+
+    wait_until(line)
+    assert not any(servo.powered for servo in wire.servos)
+    assert said.startswith("stride: locked: driver died; torque taken off by the guard (")
+    assert said.count("\n") == 1
+    assert not list(tmp_path.glob("*.new"))
+
+
 def test_a_driver_that_ends_in_order_needs_no_guard(
     wire: EmulatedBus, port: str, tmp_path: Path
 ) -> None:

@@ -126,8 +126,22 @@ def test_ports_that_cannot_be_opened_are_named(tmp_path: Path, bus: RustypotBus)
     with pytest.raises(BusError, match="busy: another program has opened it"):
         RustypotBus("feetech", str(tmp_path / "bus"), 1_000_000, TIMEOUT)
     (tmp_path / "file").write_text("")
-    with pytest.raises(BusError, match=r"port .*file: "):
+    with pytest.raises(BusError, match=r"port .*file: expected a serial device"):
         RustypotBus("feetech", str(tmp_path / "file"), 1_000_000, TIMEOUT)
+
+
+def test_a_port_that_is_pulled_is_no_silent_servo(wire: EmulatedBus, tmp_path: Path) -> None:
+    with on_a_port(wire, tmp_path / "usb") as port:
+        bus = RustypotBus("feetech", port, 1_000_000, TIMEOUT)
+        assert bus.read([1], 0.5).fresh.all()
+    asked = (
+        lambda: bus.read([1], 0.5), lambda: bus.health(1), lambda: bus.write_goals([1], [2048]),
+        lambda: bus.powered([1]),
+    )  # fmt: skip
+    for ask in asked:
+        with pytest.raises(BusError, match=r"port .*usb: "):
+            ask()
+    bus.close()
 
 
 def test_a_port_without_permission_names_the_group(

@@ -7,6 +7,7 @@ import select
 import sys
 import termios
 import tty
+from time import monotonic
 from typing import Any
 
 import rclpy
@@ -14,6 +15,8 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
 _SPACE = b" "
+_REPEATED_S = 1.0
+"""Said for so long once somebody listens: two that have just met may miss a single word."""
 
 
 class StopKey:
@@ -29,6 +32,8 @@ class StopKey:
         self._namespace = namespace.strip("/")
         self._terminal = _terminal()
         self._usual: list[Any] = []
+        self._hit = False
+        self._until: float | None = None
 
     def __enter__(self) -> StopKey:
         if self._terminal < 0:
@@ -52,12 +57,20 @@ class StopKey:
         self._context.try_shutdown()
 
     def poll(self) -> None:
-        """See whether it was hit since the last call."""
+        """See whether it was hit since the last call; call it often.
+
+        A hit is not lost when the watchdog is still being started: it waits for somebody to hear.
+        """
         if self._terminal < 0:
             return
         ready, _, _ = select.select([self._terminal], [], [], 0.0)
         if ready and _SPACE in os.read(self._terminal, 64):
+            self._hit, self._until = True, None
+        if self._hit and self._out.get_subscription_count():
+            now = monotonic()
+            self._until = now + _REPEATED_S if self._until is None else self._until
             self._out.publish(Bool(data=True))
+            self._hit = now < self._until
 
 
 def _terminal() -> int:

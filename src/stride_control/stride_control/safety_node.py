@@ -254,6 +254,8 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._decide(self._now())
         response.success = bool(self._state.mode <= safety.Mode.ACTIVE)
         response.message = safety.Mode(int(self._state.mode)).name
+        if not response.success:
+            response.message += f": {', '.join(map(_words, self._explained))}"
         return response
 
 

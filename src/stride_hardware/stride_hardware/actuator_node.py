@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -28,23 +27,24 @@ from stride_control.node import TICK_QOS, StrideNode
 from stride_hardware import calibration, state_file
 from stride_hardware.actuator_config import ActuatorConfig, calibration_path, state_path
 from stride_hardware.cause import Cause
-from stride_hardware.driver import Driver, Power, Reading
-from stride_hardware.figures import LoopFigures
+from stride_hardware.driver import Driver, Power, Reading, untimely
+from stride_hardware.figures import LoopFigures, fill_motors
 from stride_hardware.guard import Guard, Watch
 from stride_hardware.layouts import LAYOUTS
+from stride_hardware.lifecycle import Lifecycle
 from stride_hardware.mock_bus import MockBus
 from stride_hardware.motors import BusError, MotorBus
 from stride_hardware.rustypot_bus import RustypotBus
 from stride_msgs.msg import MotorStates, SafetyStatus
 
-_FUTURE_S = 0.05
 _REOPEN_S = 0.5
 _LOOK_S = 0.05
 _LOOK_EVERY = 10
 """Ticks between two looks at who else publishes commands."""
+_SECOND = "joint_commands has a second publisher"
 
 
-class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
+class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
     """Wires a ``Driver`` to topics."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
             ValueError, BusError: the motors cannot be started; one line.
         """
         StrideNode.__init__(self, "actuator", ActuatorConfig, **kwargs)
-        LifecycleNodeMixin.__init__(self, enable_communication_interface=True)
+        Lifecycle.__init__(self)
         self.done = self._ending = False
         self._failure = ""
         self._driver: Driver | None = None
@@ -105,6 +105,8 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to read, and to obey."""
+        if self.config.guard and self._calibration.backend != "mock":
+            self._guard = Guard(self._watch())
         period = 1.0 / self.config.rate_hz
         self._figures = LoopFigures(period)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -115,6 +117,7 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Torque off."""
         self._rest("deactivated")
+        self._dismiss_guard()  # a driver that rests gives no sign of life
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -138,8 +141,6 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         self._driver = Driver(self._make_bus(), self._calibration, self.robot, config.driver)
         backend = self._calibration.backend
         self._driver.check(LAYOUTS[backend].models if backend in LAYOUTS else ())
-        if config.guard and backend != "mock":
-            self._guard = Guard(self._watch())
 
     def _make_bus(self) -> MotorBus:
         made, config = self._calibration, self.config
@@ -207,44 +208,42 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         self._states.publish(message)
 
     def _publish_health(self) -> None:
-        driver, message = self._driver, self._motors
-        assert driver is not None
-        known = [health or (np.nan, np.nan, np.nan, 0, False) for health in driver.health]
-        rows = np.array(known, np.float64)
-        message.header.stamp = self.get_clock().now().to_msg()
-        message.online = (~driver.missing).tolist()
-        message.status = (rows[:, 3].astype(np.int64) | driver.status).tolist()
-        for field, column in (("temperature", 0), ("voltage", 1), ("current", 2)):
-            setattr(message, field, doubles(np.ascontiguousarray(rows[:, column])))
-        message.duty = doubles(driver.duty)
-        message.power, message.cause = driver.power.name.lower(), driver.cause
-        self._healths.publish(message)
+        assert self._driver is not None
+        self._motors.header.stamp = self.get_clock().now().to_msg()
+        fill_motors(self._motors, self._driver)
+        self._healths.publish(self._motors)
 
     def _look_around(self, now: float) -> None:
-        """A second voice on joint_commands: nobody knows whom to obey, so nobody is."""
-        driver = self._driver
-        assert driver is not None
-        if self.count_publishers(self.resolve_topic_name("joint_commands")) > 1:
-            self.warn_once("joint_commands", "joint_commands has a second publisher: motors off")
-            driver.stop(now, "joint_commands has a second publisher")
+        """See who else speaks, and that the guard lives."""
+        self._count_voices(now)
         if self._guard is not None and not self._guard.alive:
             self.get_logger().error("the guard died: started again")
             self._guard = Guard(self._watch())
 
+    def _count_voices(self, now: float) -> None:
+        """A second voice on joint_commands: nobody knows whom to obey, so nobody is."""
+        driver = self._driver
+        assert driver is not None
+        second = self.count_publishers(self.resolve_topic_name("joint_commands")) > 1
+        if second:
+            self.warn_once("joint_commands", f"{_SECOND}: motors off")
+        driver.forbid(now, _SECOND if second else "")
+
     def _lose_port(self, now: float, error: BusError) -> None:
         driver = self._driver
         assert driver is not None
+        if driver.power != Power.LOCKED:
+            driver.power, driver.cause = Power.LOCKED, str(error)
         if now < self._reopen_at:
             return
         self._reopen_at = now + _REOPEN_S
         self.warn_once("port", f"{error}: trying again")
-        if driver.power != Power.LOCKED:
-            driver.power, driver.cause = Power.LOCKED, str(error)
         self._record()
+        driver.bus.close()
         try:
-            driver.bus.close()
             driver.bus = self._make_bus()
-        except (BusError, RuntimeError):
+            driver.off()  # they had torque when the port went, and hold it until they are told
+        except BusError:
             return
 
     def _watch_the_time(self, now: float) -> None:
@@ -264,6 +263,12 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         driver = self._driver
         if driver is None or self._timer is None or self._ending:
             return
+        try:
+            self._obey(driver, command, heard)
+        except BusError as error:
+            self._lose_port(heard, error)
+
+    def _obey(self, driver: Driver, command: JointState, heard: float) -> None:
         if not command.position:
             driver.command(heard, None)
             return
@@ -271,7 +276,8 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         if stamp == self._obeyed_ns:
             self.counts["repeated"] = self.counts.get("repeated", 0) + 1
             return  # the same word twice is no sign of life
-        why = self._untimely(stamp)
+        age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
+        why = untimely(age, stamp < self._obeyed_ns, self.config.driver.command_timeout)
         if why:
             self.warn_once("stamp", f"joint_commands {why}: ignored")
             return
@@ -284,20 +290,12 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         if stamp == self._sent_ns:
             self._figures.latency(heard - self._sent_at)
         refused = driver.refused
+        if not driver.powered:  # before there is torque, not up to ten ticks after
+            self._count_voices(heard)
         driver.command(heard, target, share)
         if driver.refused > refused:
             self.counts["refused"] = driver.refused
         self._obeyed_ns = stamp
-
-    def _untimely(self, stamp: int) -> str:
-        if stamp < self._obeyed_ns:
-            return "came out of order"
-        age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
-        if age > self.config.driver.command_timeout:
-            return f"is {1e3 * age:.0f} ms old"
-        if age < -_FUTURE_S:
-            return f"is stamped {-1e3 * age:.0f} ms in the future"
-        return ""
 
     def _share(self, command: JointState) -> np.ndarray | None:
         """``effort`` of a command is the most torque that each joint may use [N·m]."""
@@ -355,10 +353,13 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
             driver.stop(monotonic(), cause)
             while driver.powered:
                 driver.step(monotonic())
+                if self._guard is not None:
+                    self._guard.beat()
                 time.sleep(1.0 / self.config.rate_hz)
             driver.off()
         except BusError as error:
-            self.get_logger().error(str(error))
+            self.get_logger().error(f"{error}: the servos may still have torque")
+            driver.power, driver.cause = Power.LOCKED, f"{error}: the servos may still have torque"
         if not self._cause():
             driver.cause = cause
         self._record()
@@ -367,6 +368,9 @@ class ActuatorNode(LifecycleNodeMixin, StrideNode[ActuatorConfig]):
         if self._driver is not None:
             self._driver.bus.close()
             self._driver = None
+        self._dismiss_guard()
+
+    def _dismiss_guard(self) -> None:
         if self._guard is not None:
             self._guard.dismiss()
             self._guard = None

@@ -18,6 +18,8 @@ from stride_core.config import ConfigError, from_mapping, param
 from stride_core.robot import RobotSpec
 from stride_core.yaml_file import read_yaml
 
+from stride_hardware.layouts import LAYOUTS
+
 Backend = Literal["feetech", "dynamixel", "mock"]
 LARGEST_ID = 252
 """Of a servo of either make."""
@@ -129,6 +131,12 @@ def check(made: Calibration, robot: RobotSpec, where: str) -> Calibration:
     doubled = [str(servo) for servo, count in Counter(made.ids).items() if count > 1]
     if doubled:
         raise ConfigError(f"{where}: servos: id {', '.join(doubled)} twice: expected each once")
+    layout = LAYOUTS.get(made.backend)
+    if layout is not None and made.resolution != layout.resolution:
+        raise ConfigError(
+            f"{where}: resolution: {made.resolution}: expected {layout.resolution}, of a"
+            f" {made.backend} servo"
+        )
     turn = 2.0 * math.pi / made.resolution
     for at, (joint, mount) in enumerate(made.servos.items()):
         ends = sorted(

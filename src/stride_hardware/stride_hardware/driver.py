@@ -33,6 +33,10 @@ _OFF_REPEAT = 20
 """Nobody answers a sync write: torque off is written so many ticks in a row, then now and then."""
 
 
+_FUTURE_S = 0.05
+"""Clocks of one machine do not differ by more."""
+
+
 class Power(IntEnum):
     """What the motors do."""
 
@@ -68,6 +72,23 @@ class DriverConfig:
     health_per_tick: int = param(1, doc="servos whose slow registers a tick reads", min=1, max=64)
 
 
+def untimely(age: float, behind: bool, timeout: float) -> str:
+    """Why a command of that age [s] is not obeyed; empty: it is.
+
+    Args:
+        age: since its stamp [s].
+        behind: a later one was obeyed already.
+        timeout: the driver's own [s].
+    """
+    if behind:
+        return "came out of order"
+    if age > timeout:
+        return f"is {1e3 * age:.0f} ms old"
+    if age < -_FUTURE_S:
+        return f"is stamped {-1e3 * age:.0f} ms in the future"
+    return ""
+
+
 class Reading(NamedTuple):
     """What the joints do, ``(joints,)``; NaN for a servo that is missing.
 
@@ -95,6 +116,7 @@ class Driver:
         missing: (joints,) servos that do not answer.
         status: (joints,) error bits of the newest answers.
         refused: commands that were not obeyed.
+        forbidden: why nobody is obeyed, whatever he says; empty: the watchdog is.
     """
 
     def __init__(
@@ -114,6 +136,7 @@ class Driver:
         self.missing = np.zeros(joints, bool)
         self.status = np.zeros(joints, np.int64)
         self.refused = 0
+        self.forbidden = ""
         self._goal = np.full(joints, np.nan)
         self._share = np.ones(joints)
         self._since = -np.inf
@@ -181,10 +204,11 @@ class Driver:
         """
         if position is None:
             self._commanded_at = now
-            self._switch(Power.OFF, now)
-            self.cause = ""
+            self._switch(Power.LOCKED if self.forbidden else Power.OFF, now)
+            self.cause = self.forbidden
             return
-        if not np.isfinite(position).all() or self.power in (Power.LOCKED, Power.RAMPING):
+        deaf = self.forbidden or self.power in (Power.LOCKED, Power.RAMPING)
+        if deaf or not np.isfinite(position).all():
             self.refused += 1
             return
         if self.power == Power.OFF and not self._start(now):
@@ -245,6 +269,14 @@ class Driver:
         if self.powered and self.power != Power.RAMPING:
             self.cause = cause
             self._switch(Power.RAMPING, now)
+
+    def forbid(self, now: float, cause: str) -> None:
+        """Obey nobody as long as there is a cause; the torque falls, as in ``stop``."""
+        if cause:
+            self.stop(now, cause)
+        if cause and not self.powered:
+            self.power, self.cause = Power.LOCKED, cause
+        self.forbidden = cause
 
     def off(self) -> None:
         """No torque, at once."""

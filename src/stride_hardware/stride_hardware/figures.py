@@ -1,4 +1,4 @@
-"""What the loop and the bus achieved: rate held, utilisation, age of readings, latency."""
+"""What loop, bus and motors do: rate held, utilisation, age of readings, latency; heat, supply."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+from stride_control.messages import doubles
 
+from stride_hardware.driver import Driver
 from stride_hardware.motors import Traffic
+from stride_msgs.msg import MotorStates
 
 _KEPT = 200_000
 
@@ -21,7 +24,8 @@ class LoopFigures:
         self._busy: deque[float] = deque(maxlen=_KEPT)
         self._ages: deque[float] = deque(maxlen=_KEPT)
         self._latencies: deque[float] = deque(maxlen=_KEPT)
-        self._first_bytes: int | None = None
+        self._last_bytes: int | None = None
+        self._bytes = 0
 
     def tick(self, start: float, busy: float, age: float, traffic: Traffic) -> None:
         """One tick.
@@ -35,9 +39,9 @@ class LoopFigures:
         self._starts.append(start)
         self._busy.append(busy)
         self._ages.append(age)
-        if self._first_bytes is None:
-            self._first_bytes = traffic.bytes
-        self._bytes = traffic.bytes - self._first_bytes
+        if self._last_bytes is not None:  # less than before: the port was opened again
+            self._bytes += traffic.bytes - min(self._last_bytes, traffic.bytes)
+        self._last_bytes = traffic.bytes
 
     def latency(self, seconds: float) -> None:
         """From joint_states published to its command received."""
@@ -69,6 +73,18 @@ class LoopFigures:
             },
             "tick_latency_us": _spread(self._latencies, 1e6),
         }
+
+
+def fill_motors(message: MotorStates, driver: Driver) -> None:
+    """What is known of the motors; NaN for a figure that one never said."""
+    known = [health or (np.nan, np.nan, np.nan, 0, False) for health in driver.health]
+    rows = np.array(known, np.float64)
+    message.online = (~driver.missing).tolist()
+    message.status = (rows[:, 3].astype(np.int64) | driver.status).tolist()
+    for field, column in (("temperature", 0), ("voltage", 1), ("current", 2)):
+        setattr(message, field, doubles(np.ascontiguousarray(rows[:, column])))
+    message.duty = doubles(driver.duty)
+    message.power, message.cause = driver.power.name.lower(), driver.cause
 
 
 def _spread(values: deque[float], unit: float) -> dict[str, float] | None:

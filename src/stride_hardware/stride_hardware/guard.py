@@ -101,8 +101,9 @@ def release(watch: Watch, cause: str) -> bool:
     """Take the torque off; whether every servo confirmed it."""
     from stride_hardware.rustypot_bus import RustypotBus
 
-    with suppress(ProcessLookupError):
-        os.kill(watch.driver, signal.SIGKILL)  # one that hangs holds the port
+    if os.getppid() == watch.driver:  # else it is gone, and its number may be another's by now
+        with suppress(ProcessLookupError):
+            os.kill(watch.driver, signal.SIGKILL)  # one that hangs holds the port
     ids = list(watch.ids)
     bus = None
     for _ in range(_TRIES):
@@ -112,7 +113,7 @@ def release(watch: Watch, cause: str) -> bool:
         except BusError:
             time.sleep(_STEP_S)
     if bus is None:
-        record(Path(watch.state_file), "unknown", f"{cause}; the port did not open")
+        _say(watch, "unknown", f"{cause}; the port did not open")
         return False
     with suppress(BusError):
         steps = int(watch.damping_time / _STEP_S)
@@ -123,10 +124,18 @@ def release(watch: Watch, cause: str) -> bool:
             bus.write_power(ids, False)
             time.sleep(_STEP_S)
             if not bus.powered(ids).any():
-                record(Path(watch.state_file), "locked", f"{cause}; torque taken off by the guard")
+                _say(watch, "locked", f"{cause}; torque taken off by the guard")
                 return True
-    record(Path(watch.state_file), "unknown", f"{cause}; not every servo answered the guard")
+    _say(watch, "unknown", f"{cause}; not every servo answered the guard")
     return False
+
+
+def _say(watch: Watch, state: str, cause: str) -> None:
+    """On disk; one line if that cannot be: nobody else is left to say it."""
+    try:
+        record(Path(watch.state_file), state, cause)
+    except OSError as error:
+        print(f"stride: {state}: {cause} ({watch.state_file}: {error.strerror})", file=sys.stderr)
 
 
 def main() -> int:

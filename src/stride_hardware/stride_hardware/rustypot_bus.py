@@ -19,6 +19,8 @@ from stride_hardware.motors import BusError, Health, Sample, Traffic
 _TRIES = 10
 """To find a servo, before anything moves: on a busy machine many an answer is not waited for."""
 _NAMED = re.compile(r"motor (\d+):")
+_GONE = re.compile(r"I/O error|Input/output|[Bb]roken pipe|No such device|is closed|\(os error ")
+"""rustypot says everything as a RuntimeError: these are the port's own end, and no servo's."""
 
 
 class RustypotBus:
@@ -104,7 +106,7 @@ class RustypotBus:
             try:
                 answers = self._io.sync_read_raw_data_with_error(rest, address, size)
             except RuntimeError as error:
-                self._errors += 1
+                self._failed(error)
                 named = _NAMED.search(str(error))
                 suspect = int(named[1]) if named else rest[0]
                 if suspect in rest:
@@ -113,8 +115,6 @@ class RustypotBus:
                 if monotonic() >= deadline:
                     break
                 continue
-            except OSError as error:
-                raise BusError(f"port {self._open[0]}: {_why(error)}") from None
             for servo, (block, fault) in zip(rest, answers, strict=True):
                 row = ids.index(servo)
                 if len(block) == size:
@@ -139,10 +139,18 @@ class RustypotBus:
                 return block, fault
             self._errors += 1  # a late answer to another question
             return None
-        except RuntimeError:
-            self._errors += 1
+        except RuntimeError as error:
+            self._failed(error)
             return None
-        except OSError as error:
+
+    def _failed(self, error: RuntimeError) -> None:
+        """Count what a retry may mend.
+
+        Raises:
+            BusError: it is the port itself that is gone.
+        """
+        self._errors += 1
+        if _GONE.search(str(error)):
             raise BusError(f"port {self._open[0]}: {_why(error)}") from None
 
     def _count(self, servos: int, size: int) -> None:
@@ -206,10 +214,8 @@ class RustypotBus:
         self._bytes += 2 + self._layout.header + len(ids) * (1 + size)
         try:
             self._io.sync_write_raw_data(list(ids), address, rows)
-        except RuntimeError:
-            self._errors += 1
-        except OSError as error:
-            raise BusError(f"port {self._open[0]}: {_why(error)}") from None
+        except RuntimeError as error:
+            self._failed(error)
 
     def close(self) -> None:
         """Release the port."""
@@ -223,15 +229,27 @@ def check_port(port: str) -> None:
         BusError: it is not there, is none, or may not be opened; says what to do.
     """
     try:
-        os.close(os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
+        opened = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        serial = os.isatty(opened)
+        os.close(opened)
     except OSError as error:
         if error.errno == errno.EACCES:
-            group = grp.getgrgid(os.stat(port).st_gid).gr_name
+            group = _group(port)
             raise BusError(
                 f"port {port}: no permission: join the group {group} (sudo usermod -aG {group}"
                 " $USER), then log in again"
             ) from None
         raise BusError(f"port {port}: {_why(error)}") from None
+    if not serial:
+        raise BusError(f"port {port}: expected a serial device")
+
+
+def _group(port: str) -> str:
+    number = os.stat(port).st_gid
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:  # of another machine or container
+        return str(number)
 
 
 def _why(error: Exception) -> str:

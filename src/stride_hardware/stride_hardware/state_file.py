@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,5 +20,10 @@ def record(path: Path, state: str, cause: str, **details: Any) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     content = {"time": now, "state": state, "cause": cause, **details}
     fresh = path.with_suffix(f".{os.getpid()}.new")
-    fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    try:
+        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
