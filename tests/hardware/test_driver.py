@@ -207,6 +207,16 @@ def test_the_slow_registers_are_read_in_turns() -> None:
     assert all(health and health.voltage == 7.4 for health in bench.driver.health)
 
 
+def test_slow_figures_that_come_no_more_are_unknown() -> None:
+    bench = Bench()
+    for round_ in range(6):
+        for _ in range(12):
+            bench.driver.read_health(bench.now)
+        known = [health is not None for health in bench.driver.health]
+        assert known == [servo != 5 or round_ < 5 for servo in bench.driver.calibration.ids]
+        bench.bus.silent = {5}  # it tells its position, and no more than that
+
+
 def test_the_check_before_the_start() -> None:
     driver, bus = mocked()
     driver.check((777,))

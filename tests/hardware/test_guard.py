@@ -110,6 +110,17 @@ def test_where_the_last_state_cannot_be_written_the_torque_goes_and_one_line_say
     assert not list(tmp_path.glob("*.new"))
 
 
+def test_silence_is_no_proof_that_the_torque_is_off(
+    wire: EmulatedBus, port: str, tmp_path: Path
+) -> None:
+    driver = Driver(wire, port, tmp_path, beats=6000)
+    wire.servos[1].silent = True  # its line is cut, not its power
+    driver.process.kill()
+    assert driver.cause() == "driver died; not every servo answered the guard"
+    assert [servo.powered for servo in wire.servos] == [False, True, False]
+    driver.process.wait(10)
+
+
 def test_a_driver_that_ends_in_order_needs_no_guard(
     wire: EmulatedBus, port: str, tmp_path: Path
 ) -> None:

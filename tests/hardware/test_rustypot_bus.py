@@ -16,7 +16,7 @@ from stride_hardware.layouts import LAYOUTS
 from stride_hardware.motors import BusError
 from stride_hardware.rustypot_bus import RustypotBus, check_port
 from stride_hardware.sts import registers as reg
-from tests.hardware.parts import SPEC, TIMEOUT, calibration, emulated, on_a_port
+from tests.hardware.parts import SPEC, TIMEOUT, calibration, emulated, on_a_port, place
 
 IDS = [1, 2, 3, 9]
 
@@ -78,6 +78,19 @@ def test_one_servo_that_vanishes_costs_the_others_nothing(
     assert bus.read(IDS, 1.0).fresh.all()
 
 
+def test_half_a_chain_that_is_cut_off_takes_the_other_half_not_along(
+    wire: EmulatedBus, bus: RustypotBus
+) -> None:
+    budget = 1.2 * TIMEOUT  # of two timeouts it bears one
+    for lost in wire.servos[1:]:
+        lost.silent = True
+    seen = [bus.read(IDS, budget).fresh.tolist() for _ in range(6)]
+    assert seen[-3:] == [[True, False, False, False]] * 3
+    for found in wire.servos[1:]:
+        found.silent = False
+    assert any(bus.read(IDS, budget).fresh.all() for _ in range(3))
+
+
 def test_a_bad_wire_is_mended_by_trying_again(wire: EmulatedBus, bus: RustypotBus) -> None:
     wire.faults.corrupt = 0.002  # about every eighth read of four servos has a bad byte
     complete = [bus.read(IDS, 1.0).fresh.all() for _ in range(100)]
@@ -117,6 +130,22 @@ def test_a_robot_with_an_id_missing_or_doubled_is_refused(
         bus = RustypotBus("feetech", port, 1_000_000, 0.02)
         with pytest.raises(ValueError, match=said):
             Driver(bus, made, SPEC, DriverConfig(read_budget=0.5)).check((777,))
+        bus.close()
+
+
+def test_a_servo_that_is_set_to_turn_as_a_wheel_is_refused(tmp_path: Path) -> None:
+    made = calibration()
+    wire = emulated(made.ids)
+    place(wire, made, SPEC.home.tolist())
+    for register, value in ((reg.LOCK, 0), (reg.MODE, 1)):
+        wire.servos[6].write(register.address, bytes([value]))
+    with on_a_port(wire, tmp_path / "robot") as port:
+        bus = RustypotBus("feetech", port, 1_000_000, TIMEOUT)
+        driver = Driver(bus, made, SPEC, DriverConfig(read_budget=0.5))
+        with pytest.raises(ValueError, match=r"servo 7 \(RL_tilt\): mode 1: expected that of pos"):
+            driver.check((777,))
+        wire.servos[6].write(reg.MODE.address, bytes([0]))
+        driver.check((777,))
         bus.close()
 
 
@@ -202,13 +231,13 @@ def test_each_make_is_rustypots_own_table() -> None:
             "goal": "goal_position", "power": "torque_enable", "strength": "torque_limit",
             "position": "present_position", "speed": "present_velocity", "duty": "present_load",
             "voltage": "present_voltage", "temperature": "present_temperature",
-            "status": "status", "current": "present_current",
+            "status": "status", "current": "present_current", "mode": "mode",
         },
         "dynamixel": {
             "goal": "goal_position", "power": "torque_enable", "strength": "goal_pwm",
             "position": "present_position", "speed": "present_velocity", "duty": "present_pwm",
             "voltage": "present_input_voltage", "temperature": "present_temperature",
-            "current": "present_current",
+            "current": "present_current", "mode": "operating_mode",
         },
     }.items():  # fmt: skip
         controller = getattr(rustypot, LAYOUTS[name].controller)

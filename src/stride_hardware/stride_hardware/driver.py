@@ -115,6 +115,7 @@ class Driver:
         cause: why the driver stopped by itself; empty while it did not.
         missing: (joints,) servos that do not answer.
         status: (joints,) error bits of the newest answers.
+        health: the slow figures of each; None for one that did not say them for long.
         refused: commands that were not obeyed.
         forbidden: why nobody is obeyed, whatever he says; empty: the watchdog is.
     """
@@ -145,7 +146,7 @@ class Driver:
         self._off_ticks = self._silent_ticks = 0
         self._turn = 0
         self.health: list[Health | None] = [None] * joints
-        self.health_at = np.full(joints, -np.inf)
+        self._unheard = np.zeros(joints, np.int64)
 
     @property
     def duty(self) -> FloatArray:
@@ -313,8 +314,12 @@ class Driver:
             self._turn += 1
             if not self.missing[row]:
                 found = self.bus.health(self._ids[row])
-                if found is not None:
-                    self.health[row], self.health_at[row] = found, now
+                self._unheard[row] = 0 if found else self._unheard[row] + 1
+                if found is None:
+                    if self._unheard[row] >= self.config.missing_after:
+                        self.health[row] = None  # what was true then need not be true now
+                else:
+                    self.health[row] = found
                     if not found.powered and self.power == Power.FOLLOWING:
                         joint = self.robot.joints[row]
                         self.stop(now, f"servo {self._ids[row]} ({joint}) restarted: no torque")
@@ -344,6 +349,11 @@ class Driver:
                     f"servo {servo} ({names[servo]}): model {model}: expected"
                     f" {' or '.join(map(str, models))}"
                 )
+        for servo, mode in self.bus.astray(self._ids).items():
+            raise ValueError(
+                f"servo {servo} ({names[servo]}): mode {mode}: expected that of positions; set it"
+                " with the maker's tool"
+            )
         self._check_positions()
 
     def _check_positions(self) -> None:

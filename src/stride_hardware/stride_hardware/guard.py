@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stride_hardware.motors import BusError
+from stride_hardware.motors import BusError, MotorBus
 from stride_hardware.state_file import record
 
 _BYE = b"q"
@@ -104,29 +104,37 @@ def release(watch: Watch, cause: str) -> bool:
     if os.getppid() == watch.driver:  # else it is gone, and its number may be another's by now
         with suppress(ProcessLookupError):
             os.kill(watch.driver, signal.SIGKILL)  # one that hangs holds the port
-    ids = list(watch.ids)
-    bus = None
-    for _ in range(_TRIES):
+    trouble = ""
+    for _ in range(_TRIES):  # a port that is gone may come back
         try:
             bus = RustypotBus(watch.backend, watch.port, watch.baudrate, watch.bus_timeout)
-            break
-        except BusError:
-            time.sleep(_STEP_S)
-    if bus is None:
-        _say(watch, "unknown", f"{cause}; the port did not open")
-        return False
-    with suppress(BusError):
-        steps = int(watch.damping_time / _STEP_S)
-        for step in range(steps):
-            bus.write_strength(ids, [1.0 - (step + 1) / steps] * len(ids))
-            time.sleep(_STEP_S)
-        for _ in range(_TRIES):
-            bus.write_power(ids, False)
-            time.sleep(_STEP_S)
-            if not bus.powered(ids).any():
+            if _let_go(bus, watch):
                 _say(watch, "locked", f"{cause}; torque taken off by the guard")
                 return True
-    _say(watch, "unknown", f"{cause}; not every servo answered the guard")
+            trouble = "not every servo answered the guard"
+            break
+        except BusError as error:
+            trouble = str(error)
+            time.sleep(_STEP_S)
+    _say(watch, "unknown", f"{cause}; {trouble}")
+    return False
+
+
+def _let_go(bus: MotorBus, watch: Watch) -> bool:
+    """Let the torque fall, then take it off; whether every servo confirmed it.
+
+    Raises:
+        BusError: the port is gone.
+    """
+    ids, steps = list(watch.ids), int(watch.damping_time / _STEP_S)
+    for step in range(steps):
+        bus.write_strength(ids, [1.0 - (step + 1) / steps] * len(ids))
+        time.sleep(_STEP_S)
+    for _ in range(_TRIES):
+        bus.write_power(ids, False)
+        time.sleep(_STEP_S)
+        if bus.unpowered(ids).all():
+            return True
     return False
 
 

@@ -60,6 +60,8 @@ class Layout:
         header: bytes of a packet around its parameters.
         speed_unit, duty_unit, voltage_unit, current_unit: [rad/s], [1], [V], [A] a count.
         strength_most: of ``strength``, the full torque.
+        mode: which of its ways to move it has chosen.
+        positions: the value of ``mode`` in which it goes where ``goal`` says, within a turn.
     """
 
     controller: str
@@ -82,6 +84,8 @@ class Layout:
     voltage_unit: float
     current_unit: float
     strength_most: int
+    mode: Field
+    positions: int
 
     @property
     def fast(self) -> tuple[int, int]:
@@ -128,6 +132,8 @@ LAYOUTS = {
         voltage_unit=sts.VOLTAGE_UNIT,
         current_unit=sts.CURRENT_UNIT,
         strength_most=1000,
+        mode=_of(sts.MODE),
+        positions=0,
     ),
     "dynamixel": Layout(
         controller="Xl430PyController",
@@ -150,6 +156,8 @@ LAYOUTS = {
         voltage_unit=0.1,
         current_unit=0.00269,
         strength_most=885,
+        mode=Field(11, 1, signed=False),
+        positions=3,
     ),
 }
 """By the name of the backend."""

@@ -42,6 +42,10 @@ class MockBus:
         """Model number of each servo that answers."""
         return {i: self._model for i in ids if i in self.at and i not in self.silent}
 
+    def astray(self, ids: Sequence[int]) -> dict[int, int]:
+        """None."""
+        return {}
+
     def read(self, ids: Sequence[int], budget: float) -> Sample:
         """Where each is."""
         zeros = np.zeros(len(ids))
@@ -62,6 +66,10 @@ class MockBus:
     def powered(self, ids: Sequence[int]) -> BoolArray:
         """Whether the torque of each is enabled."""
         return np.array([self.on[i] and i not in self.silent for i in ids])
+
+    def unpowered(self, ids: Sequence[int]) -> BoolArray:
+        """Whether the torque of each is disabled."""
+        return np.array([not self.on[i] and i not in self.silent for i in ids])
 
     def write_goals(self, ids: Sequence[int], counts: Sequence[int]) -> None:
         """Go there, if powered."""

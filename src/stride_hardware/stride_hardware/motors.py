@@ -72,6 +72,9 @@ class MotorBus(Protocol):
     def models(self, ids: Sequence[int]) -> dict[int, int]:
         """Model number of each servo that answers."""
 
+    def astray(self, ids: Sequence[int]) -> dict[int, int]:
+        """Those that answer and are not set to go where they are told, and their mode."""
+
     def read(self, ids: Sequence[int], budget: float) -> Sample:
         """Read all; try again those that fail, for no longer than ``budget`` [s].
 
@@ -84,6 +87,9 @@ class MotorBus(Protocol):
 
     def powered(self, ids: Sequence[int]) -> BoolArray:
         """Whether the torque of each is enabled; False where it does not answer."""
+
+    def unpowered(self, ids: Sequence[int]) -> BoolArray:
+        """Whether the torque of each is disabled; False where it does not answer."""
 
     def write_goals(self, ids: Sequence[int], counts: Sequence[int]) -> None:
         """Where to go; nobody answers."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from stride_core.arrays import BoolArray, FloatArray, IntArray
 
-from stride_hardware.layouts import LAYOUTS
+from stride_hardware.layouts import LAYOUTS, Field
 from stride_hardware.motors import BusError, Health, Sample, Traffic
 
 _TRIES = 10
@@ -44,6 +44,7 @@ class RustypotBus:
         self._layout = LAYOUTS[backend]
         self._open = (port, baudrate, timeout)
         self._bytes = self._transactions = self._errors = 0
+        self._doubtful: list[int] = []
         self._io = controller or self._connect()
 
     def _connect(self) -> Any:
@@ -68,7 +69,16 @@ class RustypotBus:
 
     def models(self, ids: Sequence[int]) -> dict[int, int]:
         """Model number of each servo that answers."""
-        field, found = self._layout.model, {}
+        return self._each(ids, self._layout.model)
+
+    def astray(self, ids: Sequence[int]) -> dict[int, int]:
+        """Those that are not set to positions: a wheel would turn without end."""
+        modes = self._each(ids, self._layout.mode)
+        return {servo: mode for servo, mode in modes.items() if mode != self._layout.positions}
+
+    def _each(self, ids: Sequence[int], field: Field) -> dict[int, int]:
+        """A field of every servo that answers; asked again and again."""
+        found: dict[int, int] = {}
         for _ in range(_TRIES):  # one lost byte is no missing servo
             for servo in ids:
                 if servo in found:
@@ -82,7 +92,11 @@ class RustypotBus:
         return found
 
     def read(self, ids: Sequence[int], budget: float) -> Sample:
-        """Read all; those that fail are left out of the next try, and then tried alone."""
+        """Read all; those that fail are left out of the next try, and then tried alone.
+
+        So are those that failed to the end of the last time: where half a chain is cut off, each
+        of them costs a timeout, and the budget would not last for the others.
+        """
         blocks, faults, fresh = self._sync(ids, *self._layout.fast, monotonic() + budget)
         layout, start = self._layout, self._layout.fast[0]
         speed: FloatArray = layout.speed.of(blocks, start).astype(np.float64) * layout.speed_unit
@@ -100,7 +114,10 @@ class RustypotBus:
     ) -> tuple[IntArray, IntArray, BoolArray]:
         blocks = np.zeros((len(ids), size), np.int64)
         faults, fresh = np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
-        rest, suspects = list(ids), []
+        suspects = [servo for servo in self._doubtful if servo in ids]
+        rest = [servo for servo in ids if servo not in suspects]
+        if not rest:
+            rest, suspects = list(ids), []
         while rest:
             self._count(len(rest), size)
             try:
@@ -122,13 +139,17 @@ class RustypotBus:
                 else:
                     self._errors += 1  # a late answer to another question
             break
-        for servo in suspects:
-            if monotonic() >= deadline or not fresh.any():
-                break
+        failed = []
+        while suspects and monotonic() < deadline and fresh.any():
+            servo = suspects.pop(0)
             answer = self._one(servo, address, size)
-            if answer is not None:
+            if answer is None:
+                failed.append(servo)
+            else:
                 row = ids.index(servo)
                 (blocks[row], faults[row]), fresh[row] = answer, True
+        others = [servo for servo in self._doubtful if servo not in ids]
+        self._doubtful = [*suspects, *failed, *others]  # who had no turn has the next
         return blocks, faults, fresh
 
     def _one(self, servo: int, address: int, size: int) -> tuple[Any, int] | None:
@@ -179,10 +200,20 @@ class RustypotBus:
 
     def powered(self, ids: Sequence[int]) -> BoolArray:
         """Whether the torque of each is enabled."""
+        value, fresh = self._power(ids)
+        on: BoolArray = (value == 1) & fresh
+        return on
+
+    def unpowered(self, ids: Sequence[int]) -> BoolArray:
+        """Whether each says that its torque is off."""
+        value, fresh = self._power(ids)
+        off: BoolArray = (value != 1) & fresh
+        return off
+
+    def _power(self, ids: Sequence[int]) -> tuple[IntArray, BoolArray]:
         field = self._layout.power
         blocks, _, fresh = self._sync(ids, field.address, field.size, monotonic() + 0.01)
-        on: BoolArray = (field.of(blocks, field.address) == 1) & fresh
-        return on
+        return field.of(blocks, field.address), fresh
 
     def write_goals(self, ids: Sequence[int], counts: Sequence[int]) -> None:
         """Where to go."""
