@@ -39,11 +39,25 @@ def test_the_sign_turns_positions_and_speeds() -> None:
     assert {-1, 1} == set(signs.tolist())
 
 
-def test_a_position_beyond_the_turn_is_the_nearest_to_zero() -> None:
+def test_a_position_beyond_the_turn_is_the_one_in_the_range() -> None:
     made = calibration()
     np.testing.assert_allclose(
         made.angles(made.counts(SPEC.home) + 4096), made.angles(made.counts(SPEC.home))
     )
+
+
+@given(st.floats(-6.0, 3.0), st.floats(0.1, 6.2), st.floats(0.0, 1.0))
+def test_a_range_may_lie_anywhere_within_a_turn(lower: float, width: float, share: float) -> None:
+    made = calibration()
+    mounts = {
+        joint: replace(mount, lower=lower, upper=min(lower + width, 6.9))
+        for joint, mount in made.servos.items()
+    }
+    made = replace(made, servos=mounts)
+    low, high = made.limits
+    angles = low + share * (high - low)
+    seen = made.counts(angles) % 4096  # as the encoder shows it
+    np.testing.assert_allclose(made.angles(seen), angles, atol=0.5001 * COUNT)
 
 
 def test_it_survives_being_written(tmp_path: Path) -> None:
@@ -70,6 +84,7 @@ def changed(tmp_path: Path, **joint: object) -> Path:
         ({"centre": 300}, "FL_tilt: counts -352 to 952: expected within 0 to 4095"),
         ({"upper": 0.5}, "FL_tilt: range -1.000 to 0.500 rad: expected to reach the robot's"),
         ({"upper": -1.5}, "lower -1 is not below upper -1.5"),
+        ({"upper": 5.5}, "lower -1 to upper 5.5: expected a turn at most"),
         ({"turns": 1}, "'turns': unknown key"),
         ({"centre": 2000.5}, "centre: 2000.5: expected a whole number"),
     ],

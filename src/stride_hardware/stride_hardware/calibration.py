@@ -47,6 +47,11 @@ class ServoMount:
             raise ValueError("sign: 0: expected 1 or -1")
         if not self.lower < self.upper:
             raise ValueError(f"lower {self.lower:g} is not below upper {self.upper:g}")
+        if self.upper - self.lower > 2.0 * math.pi:
+            raise ValueError(
+                f"lower {self.lower:g} to upper {self.upper:g}: expected a turn at most: the"
+                " encoder shows no more"
+            )
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,11 @@ class Calibration:
         return np.array([m.lower for m in mounts]), np.array([m.upper for m in mounts])
 
     def angles(self, counts: IntArray | FloatArray) -> FloatArray:
-        """Joint angles (..., joints) [rad] of counts, the turn chosen that is nearest to 0."""
-        half = self.resolution // 2
-        off = np.mod(counts - self._centre + half, self.resolution) - half
-        angles: FloatArray = self._sign * off * (2.0 * math.pi / self.resolution)
+        """Joint angles (..., joints) [rad] of counts, in the turn around the range's middle."""
+        lower, upper = self.limits
+        turn, middle = 2.0 * math.pi, 0.5 * (lower + upper)
+        angle = self._sign * (counts - self._centre) * (turn / self.resolution)
+        angles: FloatArray = middle + np.mod(angle - middle + math.pi, turn) - math.pi
         return angles
 
     def speeds(self, speed: FloatArray) -> FloatArray:
