@@ -191,6 +191,13 @@ def test_when_all_servos_fall_silent_nothing_old_is_said(motors: Motors) -> None
     assert len(motors.states) <= said + 1
 
 
+def test_a_clock_that_was_set_back_is_obeyed_after_a_word_of_no_torque(motors: Motors) -> None:
+    motors.following()
+    motors.node._obeyed_ns += 3600 * NANOSECONDS
+    motors.until(lambda: motors.driver.power == Power.LOCKED, SPEC.home)
+    motors.following()
+
+
 def test_it_is_a_lifecycle(graph: Graph, tmp_path: Path) -> None:
     motors = Motors(graph, tmp_path, autostart=False)
     success = TransitionCallbackReturn.SUCCESS

@@ -269,10 +269,11 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
             self._lose_port(heard, error)
 
     def _obey(self, driver: Driver, command: JointState, heard: float) -> None:
+        stamp = stamp_ns(command.header.stamp)
         if not command.position:
             driver.command(heard, None)
+            self._obeyed_ns = stamp  # what follows is held against it: the clock may have gone back
             return
-        stamp = stamp_ns(command.header.stamp)
         if stamp == self._obeyed_ns:
             self.counts["repeated"] = self.counts.get("repeated", 0) + 1
             return  # the same word twice is no sign of life
