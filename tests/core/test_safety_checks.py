@@ -18,6 +18,7 @@ from stride_core.safety import (
     Reason,
     SafetyConfig,
     explain,
+    initial,
 )
 from stride_core.safety_config import NAMES
 from stride_core.safety_rules import TRANSITIONS, Event, drawing, successor
@@ -152,6 +153,18 @@ def test_an_interruption_starts_the_persistence_anew(name: str) -> None:
         assert Reason[name.upper()] not in Reason(int(decision.reasons))
 
 
+@pytest.mark.parametrize("name", [n for n in CASES if getattr(CHECKS, n).persistence > 0.0])
+def test_what_is_borne_for_a_while_is_no_state_to_begin_with(name: str) -> None:
+    check: Check = getattr(CHECKS, name)
+    for mode in (Mode.BOOT, Mode.DAMPING, Mode.ESTOP):
+        state = initial((), 3) if mode == Mode.BOOT else powered_up()
+        state = state._replace(mode=np.array(mode))
+        state, decision = decide(state, NOW, STRICT, reset=True, **CASES[name][0](NOW))
+        shock = name in ("tilt_rate", "free_fall", "joint_speed")
+        serious = Action[check.action.upper()] >= Action.SIT and not shock
+        assert state.mode == (mode if serious else Mode.STANDBY) and not decision.powered
+
+
 @pytest.mark.parametrize("name", ["temperature", "voltage_low", "motors_stale"])
 def test_what_sits_damps_in_the_end(name: str) -> None:
     check: Check = getattr(CHECKS, name)
@@ -249,6 +262,7 @@ def test_no_joint_may_turn_faster_than_its_servo_could() -> None:
         ({"tilt": {"limit": 1.0, "action": "warn"}}, "checks.tilt.action: 'warn': expected damp"),
         ({"state_stale": {"limit": 1.0, "action": "sit"}}, "checks.state_stale.action: 'sit'"),
         ({"emergency_stop": {"limit": 0.5, "action": "damp"}}, "expected stop"),
+        ({"emergency_stop": {"limit": 1.0, "action": "stop"}}, "emergency_stop.limit: 1: expected"),
         ({"temperature_high": {"limit": 80.0}}, "temperature_high.limit: 80: expected below"),
         ({"tilt": {"limit": float("nan")}}, "tilt: limit"),
         ({"tilt": {"limit": 1.0, "persistence": -1.0}}, "persistence: -1"),

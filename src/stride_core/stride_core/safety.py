@@ -185,7 +185,8 @@ class _Verdict(NamedTuple):
 
     Attributes:
         level: the highest action that a check asks for.
-        trusted: no check of the robot itself asks to sit or worse.
+        trusted: no check of the robot itself asks to sit or worse, nor would if it failed on: a
+            robot that has torque bears that for a while, one that has none need not begin with it.
         hold: the target is not to be followed now.
         faults, ended: bits of the checks that fail, and of those that end the motion.
         since: as in ``SafetyState``.
@@ -210,15 +211,18 @@ def _judge(
     instant = now[..., None]
     since = np.where(good, np.inf, np.minimum(state.since, instant))
     held = instant - since
-    fired = ~(good | (held < table.persistence)) & table.counts[state.mode]
-    blind = fired[..., _STALE] | fired[..., _IMU_STALE]
-    fired[..., _NOT_FINITE] &= ~blind
-    fired[..., DERIVED] &= ~(blind | fired[..., _NOT_FINITE])[..., None]
-    fired[..., MOTORS] &= ~fired[..., _SILENT, None]
+    failing = ~good & table.counts[state.mode]
+    fired = failing & ~(held < table.persistence)
+    for each in (failing, fired):
+        blind = each[..., _STALE] | each[..., _IMU_STALE]
+        each[..., _NOT_FINITE] &= ~blind
+        each[..., DERIVED] &= ~(blind | each[..., _NOT_FINITE])[..., None]
+        each[..., MOTORS] &= ~each[..., _SILENT, None]
     levels = np.where(held > table.damp_after, np.maximum(table.level, _DAMP), table.level) * fired
+    doubts = np.maximum(levels, table.to_start * failing)[..., 1:TARGETS]
     return _Verdict(
         level=np.maximum.reduce(levels, axis=-1),
-        trusted=np.maximum.reduce(levels[..., 1:TARGETS], axis=-1) < _SIT,
+        trusted=np.maximum.reduce(doubts, axis=-1) < _SIT,
         hold=np.logical_or.reduce(levels == _HOLD, axis=-1),
         faults=np.add.reduce(fired * table.bit, axis=-1),
         ended=np.add.reduce((levels >= _DAMP) * table.bit, axis=-1),

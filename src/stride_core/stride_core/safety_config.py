@@ -88,6 +88,9 @@ DERIVED = slice(AT["tilt"], AT["joint_speed"] + 1)
 MOTORS = slice(AT["motor_missing"], AT["voltage_high"] + 1)
 """Columns that mean nothing while the motors' figures are stale."""
 
+_SHOCKS = ("tilt_rate", "free_fall", "joint_speed")
+"""A touch is enough for one tick of these: they count when they last, with torque or without."""
+
 _AT_LEAST_DAMP = (
     *("clock_jump", "state_stale", "imu_stale", "state_not_finite", "tilt", "target_stale"),
 )
@@ -102,6 +105,7 @@ class Table(NamedTuple):
     level: IntArray
     damp_after: FloatArray
     bit: IntArray
+    to_start: IntArray  # level that counts before the motors come on, however short it fails
     counts: BoolArray  # (modes, checks)
     target_age: float  # [s]
     derating: tuple[float, float]  # from [°C], over [°C]
@@ -137,9 +141,11 @@ class SafetyConfig:
             action = getattr(self.checks, name).action
             if Action[action.upper()] < Action.DAMP:
                 raise ValueError(f"checks.{name}.action: {action!r}: expected damp or stop")
-        if self.checks.emergency_stop.action != "stop":
-            action = self.checks.emergency_stop.action
-            raise ValueError(f"checks.emergency_stop.action: {action!r}: expected stop")
+        asked = self.checks.emergency_stop
+        if asked.action != "stop":
+            raise ValueError(f"checks.emergency_stop.action: {asked.action!r}: expected stop")
+        if not 0.0 <= asked.limit < 1.0:  # 1 is what it measures when somebody asks
+            raise ValueError(f"checks.emergency_stop.limit: {asked.limit:g}: expected 0 to below 1")
         if self.checks.temperature_high.limit >= self.checks.temperature.limit:
             raise ValueError(
                 f"checks.temperature_high.limit: {self.checks.temperature_high.limit:g}: expected"
@@ -157,12 +163,15 @@ class SafetyConfig:
         counts[before, AT["standing_timeout"]] = False
         for name in ("clock_jump", "tick_overrun", "state_jump"):  # they need a tick before
             counts[Mode.BOOT, AT[name]] = False
+        to_start = np.array([Action[one.action.upper()] for one in every], np.int64)
+        to_start[[AT[name] for name in _SHOCKS]] = Action.PASS
         return Table(
             limit=np.array([one.limit for one in every]),
             persistence=np.array([one.persistence for one in every]),
             level=np.array([Action[one.action.upper()] for one in every], np.int64),
             damp_after=np.array([one.damp_after or np.inf for one in every]),
             bit=np.array([Reason[name.upper()] for name in NAMES], np.int64),
+            to_start=to_start,
             counts=counts,
             target_age=self.checks.target_stale.limit,
             derating=(warm.limit, self.checks.temperature.limit - warm.limit),
