@@ -80,7 +80,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         else:
             self.create_subscription(Twist, "cmd_vel", self._on_twist, 10)
         if config.expect_motors:
-            self.create_subscription(MotorStates, "motor_states", heard.motors, TICK_QOS)
+            self.create_subscription(MotorStates, "motor_states", self._on_motors, TICK_QOS)
         if config.expected_nodes:
             self.create_subscription(DiagnosticArray, "diagnostics", self._on_diagnostics, 50)
         self.create_subscription(Bool, "estop", self._on_estop_topic, 10)
@@ -129,6 +129,12 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         # In processes of their own a target may overtake the state that it answers: wait for it.
         if stamp <= self._state_ns:
             self._decide(self._state_ns / NANOSECONDS)
+
+    def _on_motors(self, message: MotorStates) -> None:
+        try:
+            self._heard.motors(message)
+        except ValueError as error:
+            self.warn_once("motor_states", f"{error}: message ignored")
 
     def _on_twist(self, twist: Twist) -> None:
         moves = bool(twist.linear.x or twist.linear.y or twist.angular.z)

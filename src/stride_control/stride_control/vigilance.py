@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import JointState
-from stride_core.arrays import BoolArray, FloatArray, scalar
+from stride_core.arrays import FloatArray, scalar
 from stride_core.attitude import ImuMount
 from stride_core.robot import RobotSpec
 from stride_core.safety import Motors, SafetyInputs
@@ -47,6 +47,7 @@ class Vigilance:
         rows, optional = Rows("joint", robot.joints), ("velocity", "effort")
         fields = dict.fromkeys(("position", *optional), 1)
         self._states = Reader(JointState, rows, "name", fields, optional)
+        self._motor_rows = Rows("motor", robot.joints)
         self._targets = Reader(JointState, Rows("joint", robot.joints), "name", {"position": 1})
         self.target_s = self.state_s = self._imu_s = _NEVER
         self._target = self._position = self._unknown = unknown
@@ -96,31 +97,41 @@ class Vigilance:
         """Take an IMU's serialised reading."""
         gyro, accel = (reading := peek_imu(data)).gyro, reading.accel
         self._up = self._mount.up(reading.orientation)
-        self._gyro = None if gyro is None else self._mount.turn(gyro)
+        self._gyro = self._turned(gyro, self._gyro)
         # an accelerometer that shows nothing at all is a field that nobody filled
-        self._accel = self._mount.turn(accel) if accel and any(accel) else None
+        self._accel = self._turned(accel if accel and any(accel) else None, self._accel)
         self._imu_s = peek_stamp(data) / NANOSECONDS
+
+    def _turned(self, now: Sequence[float] | None, before: FloatArray | None) -> FloatArray | None:
+        """In the trunk's frame; what an IMU once had and has not any more is unknown."""
+        if now is not None:
+            return self._mount.turn(now)
+        return None if before is None else np.full(3, np.nan)
 
     def command(self, moves: bool, now_s: float) -> None:
         """Somebody drives; one who asked to stand still need not repeat it."""
         self._command_s = now_s if moves else None
 
     def motors(self, message: MotorStates) -> None:
-        """Take the motors' figures."""
-        n = len(message.name)
-        if not n or len(message.online) != n:
-            return
-        on = np.array(message.online, bool)
-        status = np.bitwise_or.reduce(np.array(message.status, np.int64)) if message.status else 0
-        some = bool(on.any())
+        """Take the motors' figures.
+
+        Raises:
+            ValueError: they are not those of this robot's motors; one line.
+        """
+        names = list(message.name)
+        online, status, temperature, voltage = (
+            self._motor_rows.read(names, f"motor_states.{field}", list(getattr(message, field)))
+            for field in ("online", "status", "temperature", "voltage")
+        )
+        on = online.astype(bool)
         self._motors = Motors(
             time=scalar(stamp_ns(message.header.stamp) / NANOSECONDS),
             missing=scalar((~on).sum()),
-            fault=scalar(status),
+            fault=scalar(np.bitwise_or.reduce(status.astype(np.int64))),
             locked=scalar(message.power in _LOCKED),
-            temperature=_worst(np.max, message.temperature, on, some),
-            voltage_low=_worst(np.min, message.voltage, on, some),
-            voltage_high=_worst(np.max, message.voltage, on, some),
+            temperature=_worst(np.max, temperature[on]),
+            voltage_low=_worst(np.min, voltage[on]),
+            voltage_high=_worst(np.max, voltage[on]),
         )
 
     def life(self, node: str) -> None:
@@ -157,9 +168,6 @@ class Vigilance:
         )
 
 
-def _worst(
-    reduce: Callable[[FloatArray], FloatArray], values: Sequence[float], on: BoolArray, some: bool
-) -> FloatArray:
-    """Of those that answer; NaN, which fails, for a motor that never said."""
-    array = np.asarray(values, np.float64)
-    return reduce(array[on]) if some and len(array) == len(on) else scalar(np.nan)
+def _worst(reduce: Callable[[FloatArray], FloatArray], values: FloatArray) -> FloatArray:
+    """Of those that answer; NaN, which fails, where one never said, or none answers."""
+    return reduce(values) if len(values) else scalar(np.nan)
