@@ -77,6 +77,22 @@ def test_an_overrun_is_asked_again_at_the_start_and_counts_later(
     imu.close()
 
 
+def test_a_port_that_vanishes_is_named(tmp_path: Path, part: EmulatedBno055) -> None:
+    stop = threading.Event()
+    with PtyPort(tmp_path / "imu") as made:
+        thread = threading.Thread(
+            target=serve, args=(made, part.answer, lambda _: 0.02, stop.is_set)
+        )
+        thread.start()
+        imu = Bno055(made.path, TIMEOUT)
+        assert imu.read() is not None
+        stop.set()
+        thread.join()
+    with pytest.raises(BusError, match=r"imu .*/imu: "):
+        imu.read()
+    imu.close()
+
+
 def test_another_part_or_none_is_refused(part: EmulatedBno055, port: str, tmp_path: Path) -> None:
     part.memory[bno055.CHIP_ID] = 0x83
     with pytest.raises(BusError, match=r"chip 0x83: expected a BNO055 \(chip 0xa0\)"):

@@ -15,7 +15,7 @@ from stride_bringup.options import Options, config_file
 
 Imu = Literal["none", "bno055"]
 
-_PRIORITIES = {"twin": 70, "actuator": 60, "safety": 50, "imu": 45, "control": 40}
+_PRIORITIES = {"actuator": 60, "safety": 50, "imu": 45, "control": 40}
 """SCHED_FIFO: what stands beside the motors goes first."""
 
 _IMU_AGE_S = 0.03

@@ -96,7 +96,7 @@ def step(
     if now.orientation is not None:
         fused = np.isfinite(now.orientation).all(axis=-1, keepdims=True)
         quaternion = np.where(fused, now.orientation, quaternion)
-    gyro = np.where(np.isfinite(now.gyro), now.gyro, 0.0) - bias
+    gyro = np.where(np.isfinite(now.gyro), now.gyro - bias, 0.0)
     lag = dt / (config.contact_time + dt) if dt > 0.0 else 0.0
     standing = state.standing + lag * (now.stance - state.standing)
     contact = standing > config.contact_share

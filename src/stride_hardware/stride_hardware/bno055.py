@@ -9,6 +9,7 @@ Register map and protocol: Bosch, BST-BNO055-DS000 (2021), sections 3.3, 3.6, 4.
 from __future__ import annotations
 
 import math
+import termios
 import time
 from struct import unpack
 from typing import NamedTuple, Protocol
@@ -93,7 +94,11 @@ class Bno055:
         time.sleep(_SWITCH_S)
 
     def read(self) -> Reading | None:
-        """The newest reading; None when the part did not answer, or fuses nothing yet."""
+        """The newest reading; None when the part did not answer, or fuses nothing yet.
+
+        Raises:
+            BusError: the port is gone.
+        """
         data = self._ask(DATA, DATA_LENGTH, tries=1)
         if data is None:
             return None
@@ -114,24 +119,28 @@ class Bno055:
 
     def _set(self, register: int, value: int) -> None:
         for _ in range(_RETRIES):
-            self._line.reset_input_buffer()
-            self._line.write(bytes([0xAA, 0x00, register, 1, value]))
-            if self._line.read(2) == b"\xee\x01":
+            if self._say(bytes([0xAA, 0x00, register, 1, value])) == b"\xee\x01":
                 return
             self.errors += 1
         raise BusError(f"imu {self._port}: register 0x{register:02x} is not written")
 
     def _ask(self, register: int, length: int, tries: int = _RETRIES) -> bytes | None:
         for _ in range(tries):
-            self._line.reset_input_buffer()
-            self._line.write(bytes([0xAA, 0x01, register, length]))
-            head = self._line.read(2)
-            if head == bytes([0xBB, length]):
-                data = self._line.read(length)
-                if len(data) == length:
-                    return data
+            said = self._say(bytes([0xAA, 0x01, register, length]), length)
+            if said[:2] == bytes([0xBB, length]) and len(said) == 2 + length:
+                return said[2:]
             self.errors += 1
         return None
+
+    def _say(self, request: bytes, length: int = 0) -> bytes:
+        """The answer: two bytes, and ``length`` more if they announce them."""
+        try:
+            self._line.reset_input_buffer()
+            self._line.write(request)
+            head = self._line.read(2)
+            return head + self._line.read(length) if head == bytes([0xBB, length]) else head
+        except (OSError, termios.error) as error:
+            raise BusError(f"imu {self._port}: {' '.join(str(error).split())}") from None
 
 
 def _open(port: str, timeout: float) -> Serial:

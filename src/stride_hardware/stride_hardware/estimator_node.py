@@ -26,6 +26,7 @@ from stride_msgs.msg import FootTargets
 
 _LONGEST_S = 0.1
 """After a gap the estimate goes on from where it was."""
+_UNKNOWN = ImuReading(orientation=(np.nan,) * 4, gyro=(np.nan,) * 3, accel=(np.nan,) * 3)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class EstimatorNode(StrideNode[EstimatorNodeConfig]):
         self._joints = Reader(JointState, rows, "name", fields, ["velocity"])
         self._stance = np.ones(legs, bool)
         self._imu: ImuReading | None = None
+        self._imu_ns = 0
         self._last_ns = 0
         self._message = Odometry(child_frame_id=self.frame(TRUNK))
         self._message.header.frame_id = self.frame("odom")
@@ -62,7 +64,7 @@ class EstimatorNode(StrideNode[EstimatorNodeConfig]):
         """Everything is read from ``self.config`` where it is used."""
 
     def _on_imu(self, data: bytes) -> None:
-        self._imu = peek_imu(data)
+        self._imu, self._imu_ns = peek_imu(data), peek_stamp(data)
 
     def _on_feet(self, message: FootTargets) -> None:
         if len(message.swing) == len(self._stance):
@@ -77,6 +79,10 @@ class EstimatorNode(StrideNode[EstimatorNodeConfig]):
             return
         if imu is None or imu.gyro is None or imu.accel is None or not velocity.size:
             return
+        if abs(now - self._imu_ns) > _LONGEST_S * NANOSECONDS:
+            imu = _UNKNOWN  # it must not turn for ever as it did when it fell silent
+            self.warn_once("imu", "imu is silent: the estimate goes on by the legs alone")
+        assert imu.gyro is not None and imu.accel is not None
         dt = 0.0 if not self._last_ns else (now - self._last_ns) / NANOSECONDS
         self._last_ns = now
         readings = Readings(

@@ -14,6 +14,7 @@ from stride_control.node import TICK_QOS, StrideNode
 from stride_core.config import param
 
 from stride_hardware.bno055 import Bno055
+from stride_hardware.motors import BusError
 
 Part = Literal["bno055"]
 
@@ -38,9 +39,9 @@ class ImuNode(StrideNode[ImuConfig]):
             ValueError, BusError: a parameter is wrong, or there is no such part; one line.
         """
         super().__init__("imu", ImuConfig, **kwargs)
-        self._part = Bno055(self.config.port, self.config.timeout)
+        self._part: Bno055 | None = self._open()
         self._message = Imu()
-        self._message.header.frame_id = "imu_link"
+        self._message.header.frame_id = self.frame("imu_link")
         self._publisher = self.create_publisher(Imu, "imu", TICK_QOS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / self.config.rate, self._on_timer, clock=steady)
@@ -48,9 +49,18 @@ class ImuNode(StrideNode[ImuConfig]):
     def apply(self, config: ImuConfig) -> None:
         """Nothing here changes while running."""
 
+    def _open(self) -> Bno055:
+        return Bno055(self.config.port, self.config.timeout)
+
     def _on_timer(self) -> None:
         stamp = self.get_clock().now().to_msg()
-        reading = self._part.read()
+        try:
+            self._part = self._part or self._open()
+            reading = self._part.read()
+        except BusError as error:  # a cable that was pulled may be back
+            self.warn_once("port", f"{error}: trying again")
+            self._close()
+            return
         if reading is None:  # what is not new is not said: the watchdog sees the age
             self.warn_once("imu", "the IMU does not answer")
             return
@@ -64,11 +74,16 @@ class ImuNode(StrideNode[ImuConfig]):
 
     def diagnose(self) -> dict[str, str]:
         """Errors of the line."""
-        return {"errors": str(self._part.errors)}
+        return {"errors": str(self._part.errors) if self._part else "no port"}
+
+    def _close(self) -> None:
+        if self._part is not None:
+            self._part.close()
+            self._part = None
 
     def destroy_node(self) -> None:
         """Release the port."""
-        self._part.close()
+        self._close()
         super().destroy_node()
 
 

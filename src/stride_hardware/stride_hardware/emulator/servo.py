@@ -1,6 +1,6 @@
 """One emulated STS3215: its registers, its protections, the heat of its motor.
 
-The joint that it turns is somebody else's (``Joint``): here it is counts, duty and torque share.
+The joint that it turns is somebody else's (``Measured``): here it is counts, duty, torque share.
 """
 
 from __future__ import annotations
