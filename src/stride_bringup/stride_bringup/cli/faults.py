@@ -26,7 +26,7 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the cases; 0 when each ended as the table promises, else 1."""
+    """Run the cases; 0 when each ended as the table promises, and in time, else 1."""
     given = parser().parse_args(arguments)
     from stride_bringup.faults.cases import CASES
 
@@ -41,13 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     if given.list:
         print("\n".join(f"{case.group}: {case.name}" for case in chosen))
         return 0
-    from stride_bringup.faults.run import as_dicts, run, table, to_stderr
+    from stride_bringup.faults.run import as_dicts, run, summary, table, to_stderr
 
     outcomes = run(chosen, to_stderr, strict=not given.patient)
     text = table(outcomes, {(case.group, case.name): case.within for case in chosen})
     if given.out:
         Path(given.out).write_text(text + "\n", encoding="utf-8")
-    bad = [one for one in outcomes if not one.fine]
-    summary = {"cases": len(chosen), "as_promised": len(outcomes) - len(bad)}
-    print(json.dumps({**summary, "outcomes": as_dicts(outcomes)}) if given.json else text)
-    return 0 if summary["as_promised"] == summary["cases"] else 1
+    figures = summary(outcomes, len(chosen))
+    print(json.dumps({**figures, "outcomes": as_dicts(outcomes)}) if given.json else text)
+    print(", ".join(f"{name} {value}" for name, value in figures.items()), file=sys.stderr)
+    late = figures["late"] and not given.patient
+    return 1 if late or figures["as_promised"] < figures["cases"] else 0

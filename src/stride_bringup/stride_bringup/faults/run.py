@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stride_bringup.faults.cases import Case
+from stride_bringup.faults.cases import TICK, Case
 from stride_bringup.faults.stage import Stage
 from stride_msgs.msg import SafetyStatus
 
@@ -19,6 +19,8 @@ _GOES_ON_S = 1.5
 _PATIENT_S = 30.0
 _ATTEMPTS = 3
 _AGES = ("STATE_STALE", "IMU_STALE", "TARGET_STALE")
+_SAMPLE_MS = 10.0
+"""The servos' torque is seen as often as the twin says it."""
 _ROUNDING = 1e-3
 """Goals of servos are counts: half of one is 0.8 mrad."""
 
@@ -31,6 +33,8 @@ class Outcome:
         answered_ms: from the fault to the watchdog's first command without positions.
         detected_ms: to the first word that names the reason.
         safe_ms: to the motors without torque; None where the robot went on.
+        late_ms: by how much the reaction was beyond what the thresholds in force and two ticks
+            allow; negative: it was earlier; None where nothing is said to react.
         action, state: of the watchdog then.
         beyond: how far a goal of a servo was beyond its joint's limits [rad].
         fine: all of it as the table promises.
@@ -46,6 +50,7 @@ class Outcome:
     answered_ms: float | None
     detected_ms: float | None
     safe_ms: float | None
+    late_ms: float | None
     action: str
     state: str
     beyond: float
@@ -79,7 +84,7 @@ def run(
         try:
             with Stage(strict) as stage:
                 late = 0
-                _act(stage, rest, outcomes, say)
+                _act(stage, rest, outcomes, say, strict)
         except TimeoutError as error:
             late += 1
             say(str(error))
@@ -91,13 +96,15 @@ def _act(
     rest: list[tuple[Case, int]],
     outcomes: list[Outcome],
     say: Callable[[str], None],
+    strict: bool,
 ) -> None:
     """Run cases from the front of ``rest`` until one breaks the stage."""
     while rest:
         case, attempt = rest.pop(0)
         outcome = replace(_one(stage, case), attempts=attempt)
         say(_line(outcome))
-        if outcome.stalled and not _in_time(outcome, case) and attempt < _ATTEMPTS:
+        late = strict and (outcome.late_ms or 0.0) > 0.0
+        if (late or (outcome.stalled and not outcome.fine)) and attempt < _ATTEMPTS:
             rest.insert(0, (case, attempt + 1))
         else:
             outcomes.append(outcome)
@@ -130,9 +137,14 @@ def _one(stage: Stage, case: Case) -> Outcome:
     return _judge(stage, case, stage.spoilt_at or t0, seen)
 
 
-def _in_time(outcome: Outcome, case: Case) -> bool:
-    times = (outcome.detected_ms, outcome.safe_ms)
-    return outcome.fine and all(one is None or one <= 1e3 * case.within for one in times)
+def _lateness(case: Case, answered: float | None, named: float | None, safe: float | None) -> Any:
+    """Beyond what is promised [ms]: of the watchdog's answer, or of the motors without it."""
+    if not case.reason:
+        return None
+    if case.ends and case.reason in ("driver", "guard"):
+        answered = None if safe is None else safe - _SAMPLE_MS
+    time = answered if case.ends else named
+    return None if time is None else round(time - 1e3 * case.within, 1)
 
 
 @dataclass
@@ -171,14 +183,16 @@ def _judge(stage: Stage, case: Case, t0: float, seen: _Seen) -> Outcome:
         wrong.append("no cause on disk")
     if stage.worst > _ROUNDING:
         wrong.append(f"a servo was sent {stage.worst:.3f} rad beyond a limit")
+    answered = _since(t0, stage.answered_at) if case.ends else None
     status = seen.status or (stage.status[1] if stage.status else None)
     return Outcome(
         group=case.group,
         name=case.name,
         reason=case.reason,
-        answered_ms=_since(t0, stage.answered_at) if case.ends else None,
+        answered_ms=answered,
         detected_ms=None if detected is None or not case.reason else round(detected, 1),
         safe_ms=None if safe is None else round(safe, 1),
+        late_ms=_lateness(case, answered, detected, safe),
         action="" if status is None else _ACTIONS[status.action],
         state=_STATES[stage.state] if stage.state >= 0 else "",
         beyond=float(stage.worst),
@@ -233,12 +247,28 @@ def table(outcomes: Sequence[Outcome], limits: dict[tuple[str, str], float]) -> 
 
 
 def _remark(one: Outcome) -> str:
-    again = f"attempt {one.attempts}" if one.attempts > 1 else ""
-    return again if one.fine else f"**{one.why}** {again}".strip()
+    remarks = [f"**{one.why}**"] if not one.fine else []
+    if one.late_ms is not None and one.late_ms > 0.0:
+        remarks.append(f"**late by {one.late_ms:.0f} ms**")
+    if one.attempts > 1:
+        remarks.append(f"attempt {one.attempts}")
+    return ", ".join(remarks)
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
+
+
+def summary(outcomes: Sequence[Outcome], cases: int) -> dict[str, Any]:
+    """How many ended as promised, how many in time; reaction beyond the threshold, 99 % [ms]."""
+    late = [one.late_ms for one in outcomes if one.late_ms is not None]
+    reaction = np.percentile(late, 99) + 2e3 * TICK if late else np.nan
+    return {
+        "cases": cases,
+        "as_promised": sum(one.fine for one in outcomes),
+        "late": sum(one > 0.0 for one in late),
+        "reaction_p99_ms": round(float(reaction), 1) if late else None,
+    }
 
 
 def as_dicts(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
