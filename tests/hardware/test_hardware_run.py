@@ -146,3 +146,14 @@ def test_some_faults_end_as_the_table_promises(processes: Processes) -> None:
     assert run.wait() == 0, run.err
     report = run.report()
     assert report["cases"] == report["as_promised"] == 4
+
+
+def test_a_signal_lets_the_driver_take_the_torque_off_before_the_twin_is_gone(
+    processes: Processes,
+) -> None:
+    run = processes.start(*CLI, "hardware", "--twin", "--headless", "--json")
+    wait_until(lambda: "[safety]: ACTIVE" in run.err)
+    run.signal(signal.SIGTERM)
+    assert run.wait() == 0, run.err
+    assert run.report()["cause"] == "ended"
+    assert "servo_bus" not in run.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -202,3 +203,14 @@ def test_what_launch_fills_in_for_the_motors_is_not_taken_for_said() -> None:
         one for spec in hardware_nodes(options) for one in spec.members if one.name == "gait"
     )
     assert set(gait.parameters) == {"robot", "servo"}
+
+
+def test_the_folder_of_a_run_on_motors_ends_with_launch(tmp_path: Path) -> None:
+    code = (
+        "from stride_bringup.hardware_launch import arguments, read\n"
+        "given = {each.name: each.typed for each in arguments()} | {'twin': 'true'}\n"
+        "assert list(__import__('pathlib').Path(read(given).folder).parent.iterdir())\n"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not list(tmp_path.glob("stride-hardware-*"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -39,7 +41,8 @@ def read(given: Mapping[str, str]) -> HardwareOptions:
     """
     values = {each.name: each.read(given.get(each.name, each.typed)) for each in arguments()}
     values["command"] = tuple(values.pop(name) for name in ("vx", "vy", "wz"))
-    folder = tempfile.mkdtemp(prefix="stride-hardware-")
+    folder = tempfile.mkdtemp(prefix="stride-hardware-")  # the nodes' as long as launch runs
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # launch gives the defaults, too: what differs from them was said
     options = HardwareOptions(**values, folder=folder)
     options.params_files()

@@ -12,7 +12,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,11 @@ from stride_sim.plant import NoiseConfig, Truth
 from stride_sim.statistics import RunStatistics
 from stride_sim.terrain import TerrainConfig
 from stride_sim.twin import Twin
+
+_QUIET_S = 0.3
+_LINGER_S = 3.0
+"""A robot does not vanish under a driver that takes the torque off: the bus is served until nobody
+has spoken for ``_QUIET_S``, but no longer than this."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class TwinNode(StrideNode[TwinConfig]):
         self._truth_message.child_frame_id = self.frame(TRUNK)
         self.create_subscription(String, "twin/fault", self._on_fault, 10)
         self._port = PtyPort(config.port)
+        self._spoken = -math.inf
         self._stop = threading.Event()
         self._bus = threading.Thread(target=self._serve, name="servo bus", daemon=True)
         self._bus.start()
@@ -111,7 +117,11 @@ class TwinNode(StrideNode[TwinConfig]):
         """Nothing here changes while running."""
 
     def _serve(self) -> None:
-        serve(self._port, self.twin.answer, self.twin.advance, self._stop.is_set)
+        serve(self._port, self._answer, self.twin.advance, self._stop.is_set)
+
+    def _answer(self, data: bytes, now: float) -> tuple[bytes, float]:
+        self._spoken = monotonic()
+        return self.twin.answer(data, now)
 
     def _on_timer(self) -> None:
         stamp = self.get_clock().now().to_msg()
@@ -188,6 +198,9 @@ class TwinNode(StrideNode[TwinConfig]):
     def destroy_node(self) -> None:
         """End the bus too."""
         self.finish()
+        until = monotonic() + _LINGER_S
+        while monotonic() < min(self._spoken + _QUIET_S, until):
+            sleep(0.01)
         self._stop.set()
         self._bus.join()
         self._port.close()
