@@ -9,6 +9,7 @@ import pytest
 from stride_bringup.options import config_file
 from stride_core.arrays import FloatArray
 from stride_core.config import ConfigError
+from stride_core.safety import Mode
 from stride_training.environment import Environment, for_one_command
 from stride_training.policies import find
 from stride_training.task import Task, load_task, with_settings
@@ -197,6 +198,19 @@ def test_a_policy_of_another_gait_is_refused(tmp_path: Path) -> None:
     assert policy.fitted(task).pattern == "trot"
     with pytest.raises(ConfigError, match=r"it is for cycle_time 0\.45, not 0\.5"):
         policy.fitted(dataclasses.replace(task, params=str(tmp_path / "slow.yaml")))
+
+
+@pytest.mark.parametrize("kind", ["stairs", "steps"])
+def test_on_an_edge_too_the_watchdog_follows_at_once(small: Task, kind: str) -> None:
+    """Where legs begin off the stance; else they would crawl for 8 s and then be let go."""
+    ground = dataclasses.replace(small.ground, kinds=(kind,), difficulty=(1.0, 1.0))
+    environment = Environment(dataclasses.replace(small, ground=ground), 24)
+    environment.reset()
+    off = np.abs(environment._sensed.position - environment.plant.spec.home).max()
+    assert off > 0.15  # the watchdog's standing_tolerance
+    for _ in range(5):
+        environment.step(np.zeros((24, environment.layout.size)))
+    assert (environment._state.safety.mode == Mode.ACTIVE).all()
 
 
 def test_an_episode_begins_with_a_watchdog_that_follows_at_once(small: Task) -> None:

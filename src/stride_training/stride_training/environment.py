@@ -25,7 +25,7 @@ from stride_core.frames import up_in_body, yaw_of
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from stride_core.observation import Observation, Observed
 from stride_core.robot import load_robot
-from stride_core.safety import SafetyState
+from stride_core.safety import Mode, SafetyState
 from stride_sim.falls import standing_height
 from stride_sim.plant import Plant
 from stride_sim.records import Truth
@@ -177,7 +177,11 @@ class Environment:
         return self._observe(truth)[robots]
 
     def _stood_up(self, robots: Indices, inputs: GaitInputs) -> SafetyState:
-        """The watchdog of robots that have been told to hold the stance they stand in."""
+        """The watchdog of robots that have been told to hold the stance, and have reached it.
+
+        On the edge of a stair a leg may begin off the stance by more than the watchdog's tolerance.
+        In the graph the gait waits until it is there; here it walks from the first tick on.
+        """
         still = inputs._replace(command=np.zeros_like(inputs.command))
         state, stance = self.controller.plan(self.controller.initial(still), still, 0.0)
         sensed = take(self._sensed, robots)
@@ -185,7 +189,11 @@ class Environment:
         for ago in range(_TO_ACTIVE, 0, -1):
             before = sensed._replace(time=sensed.time - ago * self.plant.period)
             state, _ = self.controller.act(state, before, stance, nothing)
-        return state.safety
+        safety, standing = state.safety, state.safety.mode == Mode.STANDING
+        return safety._replace(
+            mode=np.where(standing, np.int64(Mode.ACTIVE), safety.mode),
+            stood=np.where(standing, np.inf, safety.stood),
+        )
 
     def _inputs_of(self, command: FloatArray) -> GaitInputs:
         n = len(command)
@@ -329,7 +337,7 @@ class Environment:
 
 
 _TO_ACTIVE = 3
-"""Ticks in which a watchdog trusts a robot, switches its motors on, and finds it standing."""
+"""Ticks in which a watchdog trusts a robot, switches its motors on, and may find it standing."""
 
 _STATE = (
     "age",
