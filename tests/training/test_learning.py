@@ -238,11 +238,17 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
         (["train", "rough", "--set", "rewards.weights.alve=1"], "did you mean alive"),
         (["train", "rough", "--set", "ppo.envs=0"], "at least|from 1"),
         (["train", "rough", "--set", "ppo.minibatches=7"], "divisor"),
+        (["train", "rough", "--set", "ppo.envs=1", "--set", "ppo.n_steps=2",
+          "--set", "ppo.minibatches=2"], "at least 2"),
+        (["train", "rough", "--set", "ppo.learning_rate=1e3"], "1000.*from 1e-08 to 1"),
+        (["train", "--resume", "/nowhere", "--run", "/elsewhere"], "alone"),
         (["train", "--resume", "/nowhere"], "expected the folder of a run"),
         (["export", "/nowhere"], "expected the folder of a run"),
         (["evaluate", "nobody"], "not there"),
         (["evaluate", "none", "--difficulty", "2"], "from 0 to 1"),
         (["evaluate", "none", "--terrain", "moon"], "moon"),
+        (["evaluate", "none", "--sweep", "ground.difficulty=nan"], "finite numbers"),
+        (["evaluate", "none", "--sweep", "ground.difficulty=inf"], "finite numbers"),
     ],
 )  # fmt: skip
 def test_mistakes_are_answered_in_one_line(
