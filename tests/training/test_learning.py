@@ -224,6 +224,17 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
     torn = tmp_path / "torn.pt"
     torn.write_bytes(whole.last.read_bytes()[:5000])
     assert "not a checkpoint" in refused(small, torn)
+    good = torch.load(whole.last, weights_only=True)
+    weights = good["policy"]["mlp_extractor.actor.0.weight"].numpy().tobytes()
+    data = bytearray(whole.last.read_bytes())
+    data[data.index(weights) + 100] ^= 64  # of a number, which stays one
+    torn.write_bytes(data)
+    assert "damaged" in refused(small, torn)
+    for key in ("policy", "optimizer", "steps", "rest", "identity"):
+        torch.save({name: value for name, value in good.items() if name != key}, torn)
+        assert str(torn) in refused(small, torn)
+    more = dataclasses.replace(small, ppo=dataclasses.replace(small.ppo, envs=8))
+    assert "does not fit the run's task.yaml" in refused(more, whole.last)
 
 
 @pytest.mark.parametrize(
