@@ -8,9 +8,11 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from stride_core.policy_file import read_contract
 from stride_training.cli import main
 from stride_training.curves import evaluations, progress
 from stride_training.episodes import Answer, walk
-from stride_training.runs import Run, new_run
+from stride_training.runs import Run, alone, new_run
 from stride_training.task import Task, load_task
 from tests.training.conftest import SMALL
 
@@ -29,14 +31,16 @@ from stride_training import rewards
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
+from stable_baselines3 import PPO  # noqa: E402
 from stride_training.checkpoint import load_all, save_network  # noqa: E402
 from stride_training.environment import Environment, for_one_command  # noqa: E402
 from stride_training.export import difference, export, load_trained  # noqa: E402
+from stride_training.history import Progress  # noqa: E402
 from stride_training.network import to_onnx  # noqa: E402
 from stride_training.policies import find  # noqa: E402
 from stride_training.policy import Actor, RunningNormaliser  # noqa: E402
 from stride_training.ppo import make_ppo  # noqa: E402
-from stride_training.train import train  # noqa: E402
+from stride_training.train import Watch, train  # noqa: E402
 from stride_training.vector import VectorEnvironment  # noqa: E402
 
 
@@ -64,6 +68,90 @@ def test_a_run_cut_off_and_resumed_is_the_run_that_was_not(whole: Run, tmp_path:
     assert one["steps"] == other["steps"] == 480
     for name, value in one["policy"].items():
         assert torch.equal(value, other["policy"][name]), name
+
+
+@pytest.mark.parametrize("moment", ["first rollout", "update", "last update"])
+def test_a_run_that_is_asked_to_end_can_go_on(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Asked amid a rollout it still learns from it; nothing is lost, the curve neither."""
+    at = {"first rollout": 7, "update": 32, "last update": 80}[moment]
+    real, ticks = Watch._on_step, [0]
+
+    def asked(self: Watch) -> bool:
+        ticks[0] += 1
+        if ticks[0] == at:
+            self.ending()
+        return real(self)
+
+    monkeypatch.setattr(Watch, "_on_step", asked)
+    run = new_run(whole.task(), tmp_path / "run")
+    assert not train(run.task(), run, threads=1)
+    before = progress(run)["time/total_timesteps"].tolist()
+    assert before == [96.0 * k for k in range(1, -(-at // 16) + 1)]
+    monkeypatch.setattr(Watch, "_on_step", real)
+    assert train(run.task(), run, threads=1, resume=True)
+    assert progress(run)["time/total_timesteps"].tolist() == [96.0 * k for k in range(1, 6)]
+    assert evaluations(run)["steps"].tolist() == [480.0]
+    one, other = (torch.load(r.last, weights_only=True)["policy"] for r in (whole, run))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_what_was_told_after_the_checkpoint_is_told_once(whole: Run, tmp_path: Path) -> None:
+    """As after a kill: updates 3 to 5 were told, the checkpoint is of update 2."""
+    part = new_run(small_steps(whole.task(), 192), tmp_path / "part")
+    train(part.task(), part, threads=1)
+    for name in ("progress.csv", "evaluations.jsonl"):
+        shutil.copy(whole.folder / name, part.folder / name)
+    with open(part.folder / "evaluations.jsonl", "a", encoding="utf-8") as stream:
+        stream.write('{"steps": 4')  # a full disk
+    assert train(small_steps(part.task(), 480), part, threads=1, resume=True)
+    assert progress(part)["time/total_timesteps"].tolist() == [96.0 * k for k in range(1, 6)]
+    told, expected = evaluations(part), evaluations(whole)
+    assert {k: v.tolist() for k, v in told.items()} == {k: v.tolist() for k, v in expected.items()}
+
+
+def test_a_refused_resume_leaves_the_curve(whole: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(whole.folder, tmp_path / "run"))
+    run.last.write_bytes(b"torn")
+    before = (run.folder / "progress.csv").read_bytes()
+    with pytest.raises(ConfigError, match="not a checkpoint"):
+        train(run.task(), run, threads=1, resume=True)
+    run.last.unlink()
+    with pytest.raises(ConfigError, match="no checkpoint yet"):
+        train(run.task(), run, threads=1, resume=True)
+    assert (run.folder / "progress.csv").read_bytes() == before
+
+
+def test_one_process_trains_in_a_folder(whole: Run) -> None:
+    with alone(whole), pytest.raises(ConfigError, match="another process"):
+        train(whole.task(), whole, threads=1, resume=True)
+    with alone(whole):
+        pass
+
+
+def test_weights_that_are_no_numbers_reach_no_checkpoint(
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network breaks in update 3; that of update 2 stays, and one line says so."""
+    real = PPO.train
+
+    def broken(self: PPO) -> None:
+        real(self)
+        if self.num_timesteps == 288:
+            self.policy.log_std.data[0] = np.nan
+
+    monkeypatch.setattr(PPO, "train", broken)
+    task = dataclasses.replace(
+        small_steps(small, 480),
+        monitoring=dataclasses.replace(small.monitoring, checkpoint_every=96),
+    )
+    run = new_run(task, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"not finite after 288 steps.*last\.pt is from before"):
+        train(task, run, threads=1)
+    saved = torch.load(run.last, weights_only=True)
+    assert saved["steps"] == 192
+    assert all(bool(torch.isfinite(value).all()) for value in saved["policy"].values())
 
 
 def test_the_folder_says_what_was_done(whole: Run) -> None:
@@ -204,6 +292,34 @@ def test_a_full_disk_leaves_the_checkpoint_before(whole: Run, small: Task, tmp_p
         save_network(file, model, vector)
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_full_disk_ends_no_training(
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full through updates 2 to 4, for checkpoints, evaluations and rows alike."""
+    monitoring = dataclasses.replace(small.monitoring, checkpoint_every=96, evaluate_every=96)
+    task = dataclasses.replace(small_steps(small, 480), monitoring=monitoring)
+    run = new_run(task, tmp_path / "run")
+    real, row, full = Watch._on_rollout_start, Progress.write, [False]
+
+    def start(self: Watch) -> None:
+        full[0] = 192 <= self.model.num_timesteps < 480
+        with full_disk() if full[0] else contextlib.nullcontext():
+            real(self)
+
+    def refused(*given: Any) -> None:
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        row(*given)
+
+    monkeypatch.setattr(Watch, "_on_rollout_start", start)
+    monkeypatch.setattr(Progress, "write", refused)
+    assert train(task, run, threads=1)
+    assert evaluations(run)["steps"].tolist() == [96.0, 480.0]
+    assert progress(run)["time/total_timesteps"].tolist() == [96.0, 192.0]
+    assert torch.load(run.last, weights_only=True)["steps"] == 480
+    assert [path.stem for path in run.folder.glob("step_*.pt")] == ["step_0000000096"]
 
 
 def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Path) -> None:

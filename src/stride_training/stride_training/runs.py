@@ -12,20 +12,22 @@ best.pt, step_<n>.pt   networks, with the steps they had
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
-from stride_core.config import ConfigError, from_mapping
+from stride_core.config import ConfigError, from_mapping, read_yaml
 
 from stride_training.task import Task
 
@@ -67,7 +69,7 @@ class Run:
         path = self.folder / "task.yaml"
         if not path.is_file():
             raise ConfigError(f"{self.folder}: expected the folder of a run, with a task.yaml")
-        return from_mapping(Task, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+        return from_mapping(Task, read_yaml(path), str(path))
 
     def about(self) -> dict[str, Any]:
         """Of the code and the command."""
@@ -96,6 +98,21 @@ def new_run(task: Task, folder: str | Path = "") -> Run:
     about = {"command": sys.argv, "commit": commit(), "versions": versions()}
     write(path / "about.json", json.dumps(about, indent=1) + "\n")
     return run
+
+
+@contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """Hold a run's folder for this process; however it ends, it is free again.
+
+    Raises:
+        ConfigError: another process holds it; one line.
+    """
+    with open(run.folder / ".lock", "w", encoding="utf-8") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{run.folder}: another process is training in it") from None
+        yield
 
 
 def plain(value: Any) -> Any:
