@@ -21,7 +21,7 @@ from stride_core.config import ConfigError
 from stride_core.policy_file import read_contract
 from stride_training.cli import main
 from stride_training.curves import evaluations, progress
-from stride_training.episodes import Answer, walk
+from stride_training.episodes import Answer, score, walk
 from stride_training.runs import Run, alone, new_run
 from stride_training.task import Task, load_task
 from tests.training.conftest import SMALL
@@ -105,8 +105,10 @@ def test_what_was_told_after_the_checkpoint_is_told_once(whole: Run, tmp_path: P
         shutil.copy(whole.folder / name, part.folder / name)
     with open(part.folder / "evaluations.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"steps": 4')  # a full disk
+    (part.folder / ".last.pt.123").write_bytes(b"half")
     assert train(small_steps(part.task(), 480), part, threads=1, resume=True)
     assert progress(part)["time/total_timesteps"].tolist() == [96.0 * k for k in range(1, 6)]
+    assert not list(part.folder.glob(".*.pt.*"))
     told, expected = evaluations(part), evaluations(whole)
     assert {k: v.tolist() for k, v in told.items()} == {k: v.tolist() for k, v in expected.items()}
 
@@ -121,6 +123,18 @@ def test_a_refused_resume_leaves_the_curve(whole: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no checkpoint yet"):
         train(run.task(), run, threads=1, resume=True)
     assert (run.folder / "progress.csv").read_bytes() == before
+
+
+def test_all_falling_at_once_is_the_worst_score_not_none(small: Task) -> None:
+    """A NaN would never be the best, and end a search by ``tune``."""
+    task = for_one_command(small, (0.2, 0.0, 0.0))
+    task = dataclasses.replace(task, episode=dataclasses.replace(task.episode, max_tilt=0.1))
+    episodes = dataclasses.replace(
+        walk(Environment(task, 3, 0, 1), None), fell=np.ones(3, bool), speed=np.full(3, np.nan)
+    )
+    assert score(episodes) == pytest.approx(-2.0 * 0.2)
+    partly = dataclasses.replace(episodes, speed=np.array([np.nan, 0.1, 0.2]))
+    assert score(partly) == pytest.approx(-2.0 * 0.05)
 
 
 def test_one_process_trains_in_a_folder(whole: Run) -> None:

@@ -76,6 +76,8 @@ def rewind(run: Run, steps: int) -> None:
     Raises:
         ConfigError: the folder cannot be written; one line.
     """
+    for torn in run.folder.glob(".*.pt.*"):  # what a killed process was writing
+        torn.unlink()
     _keep(run.folder / "evaluations.jsonl", _evaluated_by(steps))
     path = run.folder / "progress.csv"
     if not path.is_file():

@@ -22,7 +22,7 @@ from stride_core.config import ConfigError
 
 from stride_training.checkpoint import load_all, save_all, save_network
 from stride_training.environment import Environment, Observations
-from stride_training.episodes import Answer, examination, score, walk
+from stride_training.episodes import Answer, examination, score, speed_error, walk
 from stride_training.history import add_evaluation, logger_of, rewind
 from stride_training.policy import Actor
 from stride_training.ppo import Recipe, make_ppo, seed_all, warm_up
@@ -285,7 +285,7 @@ class Watch(BaseCallback):
         found = {
             "score": score(episodes),
             "falls": float(episodes.fell.mean()),
-            "speed_error": float(np.nanmean(np.abs(episodes.speed - episodes.asked))),
+            "speed_error": speed_error(episodes),
             "tilt_deg": float(np.degrees(np.median(episodes.tilt))),
             "reward": float(episodes.reward.mean()),
             "heading_deg": float(np.degrees(np.median(episodes.heading))),
