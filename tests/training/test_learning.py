@@ -406,9 +406,38 @@ def test_mistakes_are_answered_in_one_line(
     assert len(lines) == 1 and re.search(said, lines[0]), lines
 
 
-def test_a_run_folder_that_exists_is_refused(whole: Run, small: Task) -> None:
+def test_a_run_folder_that_exists_is_refused(
+    whole: Run, small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match="exists"):
         new_run(small, whole.folder)
+    real = Path.mkdir
+
+    def both(self: Path, **given: Any) -> None:
+        real(self, **given)
+        (self / "task.yaml").write_text("of another that saw no folder either")
+
+    monkeypatch.setattr(Path, "mkdir", both)
+    with pytest.raises(ConfigError, match="another process"):
+        new_run(small, tmp_path / "run")
+    assert "another" in (tmp_path / "run" / "task.yaml").read_text()
+
+
+def test_a_damaged_run_is_one_line(whole: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(whole.folder, tmp_path / "run"))
+    for name, content, act in (
+        ("evaluations.jsonl", b'{"steps": 4', evaluations),
+        ("progress.csv", b"a,b\n\xff\x00,3\n", progress),
+        ("about.json", b"[1]", Run.about),
+        ("task.yaml", b"name: [", Run.task),
+        ("task.yaml", b"\xff\xfe", Run.task),
+    ):
+        (run.folder / name).write_bytes(content)
+        with pytest.raises(ConfigError, match=name) as error:
+            act(run)
+        assert "\n" not in str(error.value)
+    (run.folder / "evaluations.jsonl").write_bytes(b"")
+    assert evaluations(run) == {}
 
 
 def test_without_torch_it_says_how_to_install_it(

@@ -79,6 +79,8 @@ class Run:
             )
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.folder}/about.json: {error}") from None
+        if not isinstance(found, dict):
+            raise ConfigError(f"{self.folder}/about.json: expected a JSON object")
         return found
 
 
@@ -93,6 +95,10 @@ def new_run(task: Task, folder: str | Path = "") -> Run:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ConfigError(f"{path}: exists; expected a new folder (or --resume {path})")
     path.mkdir(parents=True, exist_ok=True)
+    try:
+        (path / "task.yaml").touch(exist_ok=False)
+    except FileExistsError:
+        raise ConfigError(f"{path}: another process has just begun a run there") from None
     run = Run(path)
     write(path / "task.yaml", yaml.safe_dump(plain(dataclasses.asdict(task)), sort_keys=False))
     about = {"command": sys.argv, "commit": commit(), "versions": versions()}
