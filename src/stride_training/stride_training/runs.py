@@ -90,7 +90,7 @@ def new_run(task: Task, folder: str | Path = "") -> Run:
     Raises:
         ConfigError: it exists; one line.
     """
-    name = f"{task.name}-{task.seed}-{time.strftime('%m%d-%H%M%S')}"
+    name = f"{task.name.replace('/', '_')}-{task.seed}-{time.strftime('%m%d-%H%M%S')}"
     path = Path(folder) if folder else Path("runs") / name
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ConfigError(f"{path}: exists; expected a new folder (or --resume {path})")

@@ -246,7 +246,7 @@ def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     base = content.pop("extends", None)
     if base is None:
         return content
-    if not isinstance(base, str):
+    if not isinstance(base, str) or not base or Path(base).name != base:
         raise ConfigError(f"{path}: extends: {base!r}: expected the name of a task")
     return merge(_extended(path.with_name(f"{base}.yaml"), (*above, path)), content)
 

@@ -95,6 +95,7 @@ def _train(
         watch.restore(load_all(run.last, model, environment))
         rewind(run, model.num_timesteps)
     else:
+        rewind(run, 0)
         warm_up(model, environment, task.ppo)
     model.set_logger(logger_of(run))
     try:
