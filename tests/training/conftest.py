@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from stride_core.arrays import FloatArray
 from stride_training.environment import Environment
+from stride_training.runs import Run, new_run
 from stride_training.task import Task, load_task
 
 SMALL = (
@@ -46,4 +48,19 @@ def walk() -> Walk:
                 environment.reset(np.flatnonzero(step.done))
         return {name: np.stack(values) for name, values in seen.items()}
 
+    return run
+
+
+def small_steps(task: Task, steps: int) -> Task:
+    return dataclasses.replace(task, steps=steps)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, small: Task) -> Run:
+    """Five updates in one go, a checkpoint after each two."""
+    pytest.importorskip("stable_baselines3")
+    from stride_training.train import train
+
+    run = new_run(small_steps(small, 480), tmp_path_factory.mktemp("runs") / "whole")
+    assert train(run.task(), run, threads=1)
     return run

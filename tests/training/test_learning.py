@@ -6,22 +6,19 @@ import builtins
 import contextlib
 import dataclasses
 import json
-import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from stride_core.arrays import FloatArray
-from stride_core.config import ConfigError
 from stride_core.policy_file import read_contract
 from stride_training.cli import main
 from stride_training.curves import evaluations, progress
-from stride_training.episodes import Answer, walk
-from stride_training.runs import Run, new_run
-from stride_training.task import Task, load_task
+from stride_training.episodes import Answer, score, walk
+from stride_training.runs import Run
+from stride_training.task import Task
 from tests.training.conftest import SMALL
 
 from stride_training import rewards
@@ -29,41 +26,25 @@ from stride_training import rewards
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
-from stride_training.checkpoint import load_all, save_network  # noqa: E402
 from stride_training.environment import Environment, for_one_command  # noqa: E402
 from stride_training.export import difference, export, load_trained  # noqa: E402
 from stride_training.network import to_onnx  # noqa: E402
 from stride_training.policies import find  # noqa: E402
 from stride_training.policy import Actor, RunningNormaliser  # noqa: E402
 from stride_training.ppo import make_ppo  # noqa: E402
-from stride_training.train import train  # noqa: E402
 from stride_training.vector import VectorEnvironment  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, small: Task) -> Run:
-    """Five updates in one go, a checkpoint after each two."""
-    run = new_run(small_steps(small, 480), tmp_path_factory.mktemp("runs") / "whole")
-    assert train(run.task(), run, threads=1)
-    return run
-
-
-def small_steps(task: Task, steps: int) -> Task:
-    return dataclasses.replace(task, steps=steps)
-
-
-def test_a_run_cut_off_and_resumed_is_the_run_that_was_not(whole: Run, tmp_path: Path) -> None:
-    """From the checkpoint of update 2 (192 steps), in another state, to the same networks."""
-    steps = sorted(path.stem for path in whole.folder.glob("step_*.pt"))
-    assert steps == ["step_0000000192", "step_0000000384"]
-    part = new_run(small_steps(whole.task(), 192), tmp_path / "part")
-    train(part.task(), part, threads=1)  # as if killed just after its checkpoint
-    again = Run(part.folder)
-    assert train(small_steps(part.task(), 480), again, threads=1, resume=True)
-    one, other = (torch.load(r.last, weights_only=True) for r in (whole, again))
-    assert one["steps"] == other["steps"] == 480
-    for name, value in one["policy"].items():
-        assert torch.equal(value, other["policy"][name]), name
+def test_all_falling_at_once_is_the_worst_score_not_none(small: Task) -> None:
+    """A NaN would never be the best, and end a search by ``tune``."""
+    task = for_one_command(small, (0.2, 0.0, 0.0))
+    task = dataclasses.replace(task, episode=dataclasses.replace(task.episode, max_tilt=0.1))
+    episodes = dataclasses.replace(
+        walk(Environment(task, 3, 0, 1), None), fell=np.ones(3, bool), speed=np.full(3, np.nan)
+    )
+    assert score(episodes) == pytest.approx(-2.0 * 0.2)
+    partly = dataclasses.replace(episodes, speed=np.array([np.nan, 0.1, 0.2]))
+    assert score(partly) == pytest.approx(-2.0 * 0.05)
 
 
 def test_the_folder_says_what_was_done(whole: Run) -> None:
@@ -179,53 +160,6 @@ def test_learning_does_what_no_constant_policy_does(
     assert worth(policy.answer) > -0.4
 
 
-@contextlib.contextmanager
-def full_disk() -> Iterator[None]:
-    """Writes end as on a full disk."""
-    real = os.fsync
-
-    def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    os.fsync = fail  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        os.fsync = real
-
-
-def test_a_full_disk_leaves_the_checkpoint_before(whole: Run, small: Task, tmp_path: Path) -> None:
-    vector = VectorEnvironment(Environment(small, small.ppo.envs, 0, 1))
-    model = make_ppo(small.ppo, vector, 0)
-    file = tmp_path / "best.pt"
-    save_network(file, model, vector)
-    before = file.read_bytes()
-    with full_disk(), pytest.raises(ConfigError, match=r"best\.pt.*No space left"):
-        save_network(file, model, vector)
-    assert file.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
-
-
-def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Path) -> None:
-    def refused(changed: Task, path: Path) -> str:
-        vector = VectorEnvironment(Environment(changed, changed.ppo.envs, 0, 1))
-        with pytest.raises(ConfigError) as error:
-            load_all(path, make_ppo(changed.ppo, vector, 0), vector)
-        assert "\n" not in str(error.value)
-        return str(error.value)
-
-    slower = dataclasses.replace(small, servo="sts3215_345")
-    assert "servo: 'sts3215_147': expected 'sts3215_345'" in refused(slower, whole.last)
-    fewer = dataclasses.replace(small, observation=small.observation[:-1])
-    assert "observation" in refused(fewer, whole.last)
-    wider = load_task("hard_adaptive", (), (*SMALL, "ppo.networks.hidden=[17]"))
-    assert "differ in shape" in refused(wider, whole.last)
-    assert "networks alone" in refused(small, whole.folder / "step_0000000192.pt")
-    torn = tmp_path / "torn.pt"
-    torn.write_bytes(whole.last.read_bytes()[:5000])
-    assert "not a checkpoint" in refused(small, torn)
-
-
 @pytest.mark.parametrize(
     "arguments, said",
     [
@@ -238,11 +172,17 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
         (["train", "rough", "--set", "rewards.weights.alve=1"], "did you mean alive"),
         (["train", "rough", "--set", "ppo.envs=0"], "at least|from 1"),
         (["train", "rough", "--set", "ppo.minibatches=7"], "divisor"),
+        (["train", "rough", "--set", "ppo.envs=1", "--set", "ppo.n_steps=2",
+          "--set", "ppo.minibatches=2"], "at least 2"),
+        (["train", "rough", "--set", "ppo.learning_rate=1e3"], "1000.*from 1e-08 to 1"),
+        (["train", "--resume", "/nowhere", "--run", "/elsewhere"], "alone"),
         (["train", "--resume", "/nowhere"], "expected the folder of a run"),
         (["export", "/nowhere"], "expected the folder of a run"),
         (["evaluate", "nobody"], "not there"),
         (["evaluate", "none", "--difficulty", "2"], "from 0 to 1"),
         (["evaluate", "none", "--terrain", "moon"], "moon"),
+        (["evaluate", "none", "--sweep", "ground.difficulty=nan"], "finite numbers"),
+        (["evaluate", "none", "--sweep", "ground.difficulty=inf"], "finite numbers"),
     ],
 )  # fmt: skip
 def test_mistakes_are_answered_in_one_line(
@@ -257,11 +197,6 @@ def test_mistakes_are_answered_in_one_line(
         assert main(arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and re.search(said, lines[0]), lines
-
-
-def test_a_run_folder_that_exists_is_refused(whole: Run, small: Task) -> None:
-    with pytest.raises(ConfigError, match="exists"):
-        new_run(small, whole.folder)
 
 
 def test_without_torch_it_says_how_to_install_it(

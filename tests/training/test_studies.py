@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from stride_core.config import ConfigError
 from stride_training.intervals import across
+from stride_training.task import Task, load_task
 from tests.training.conftest import SMALL
 
 pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
-from stride_training import ablations
+from stride_training import ablations, evaluation, tune
 
 
 def test_few_seeds_have_students_interval() -> None:
@@ -42,6 +45,7 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [row["condition"] for row in rows] == names
     kept = tmp_path / "rows.json"
     kept.write_text(json.dumps(rows[:-1]), "utf-8")  # as if cut off in the last one
+    (tmp_path / "no_gait-1" / "last.pt").unlink()  # as if killed before its first checkpoint
     before = (tmp_path / "whole-0" / "last.pt").stat().st_mtime_ns
     again = ablations.carry_out(study, tmp_path, threads=1)
     assert (tmp_path / "whole-0" / "last.pt").stat().st_mtime_ns == before
@@ -57,3 +61,41 @@ def test_a_study_that_is_none_is_refused(tmp_path: Path) -> None:
     file.write_text("task: rough\nsteps: 5\nconditions: [none]\n")
     with pytest.raises(ConfigError, match="conditions: expected names"):
         ablations.load_study(str(file))
+
+
+def test_asks_at_which_all_fall_at_once_calibrate_nothing(
+    small: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has a speed beyond 0.2 m/s; up to there the robots go half of what they are told."""
+
+    def examined(policy: object, task: object, exam: Any, threads: int) -> Any:
+        asks = np.array(exam.speeds)
+        speed = np.where(asks <= 0.2, asks / 2.0, np.nan)
+        at = {ask: SimpleNamespace(speed=np.full(3, v)) for ask, v in zip(asks, speed, strict=True)}
+        return SimpleNamespace(at=at.__getitem__)
+
+    monkeypatch.setattr(evaluation, "examine", examined)
+    told = evaluation.calibrated(small, evaluation.Examination((0.05, 0.1, 0.4)))
+    assert told[0] == pytest.approx(0.1)
+    assert 0.15 < told[1] <= 0.2 and told[2] == told[1]
+
+
+def test_a_search_that_is_ended_or_whose_storage_is_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended in its first trial, before an evaluation: no trial is complete, and that is said."""
+    monkeypatch.setattr(tune, "train", lambda *given, **named: False)
+    study = tune.tune("rough", SMALL, tmp_path, 3, steps=96)
+    assert len(study.trials) == 1 and tune.report(study) == "no trial is complete"
+    with open(tmp_path / "study.log", "a", encoding="utf-8") as stream:
+        stream.write('{"op_code": 4, "wor')  # killed amid a line
+    with pytest.raises(ConfigError, match="--storage"):
+        tune.tune("rough", SMALL, tmp_path, 1, steps=96)
+
+
+@pytest.mark.parametrize("base", ["''", "../rough", "3"])
+def test_a_task_extends_one_beside_it(tmp_path: Path, base: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"extends: {base}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: extends: .*expected the name of a task"):
+        load_task(file)

@@ -69,6 +69,18 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     return content
 
 
+def parse_value(text: str) -> Any:
+    """Parse one value of a command line, as `parse_yaml` reads those of a file.
+
+    Raises:
+        ValueError: it is not valid YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(one_line(error)) from None
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping.
 

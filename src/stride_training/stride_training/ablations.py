@@ -120,9 +120,8 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
 
 def _trained(task: Task, folder: Path, name: str, threads: int) -> Policy:
     path = folder / f"{name.replace(' ', '_')}-{task.seed}"
-    there = (path / "last.pt").is_file()
-    run = Run(path) if there else new_run(task, path)
-    if not train(task, run, threads, resume=there):
+    run = Run(path) if (path / "about.json").is_file() else new_run(task, path)
+    if not train(task, run, threads, resume=run.last.is_file()):  # else killed before its first
         raise KeyboardInterrupt
     return find(f"{path}@last")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 from stride_core.config import ConfigError
+from stride_core.yaml_file import one_line
 
 from stride_training.runs import write
 from stride_training.vector import VectorEnvironment
@@ -91,12 +93,17 @@ def read(path: Path, environment: VectorEnvironment) -> dict[str, Any]:
     Raises:
         ConfigError: unreadable, or of another robot, layout or version; one line.
     """
+    if not path.exists():
+        raise ConfigError(f"{path}: not there: the run has no checkpoint yet; begin it anew")
     try:
+        with zipfile.ZipFile(path) as archive:
+            torn = archive.testzip()  # torch itself reads over a wrong checksum
+        if torn is not None:
+            raise zipfile.BadZipFile(f"{torn} is damaged")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = content["identity"]
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        why = " ".join(str(error).split())[:100]
-        raise ConfigError(f"{path}: not a checkpoint of this version ({why})") from None
+        theirs = dict(content["identity"])
+    except Exception as error:  # whatever an unpickler raises
+        raise ConfigError(f"{path}: not a checkpoint of this version ({_why(error)})") from None
     for key, ours in identity(environment).items():
         if theirs.get(key, _LEFT_OUT.get(key)) != ours:
             raise ConfigError(f"{path}: {key}: {theirs.get(key)!r}: expected {ours!r}")
@@ -111,12 +118,17 @@ def load_network(path: Path, model: PPO, environment: VectorEnvironment) -> int:
     """
     content = read(path, environment)
     try:
+        steps = int(content["steps"])
         model.policy.load_state_dict(content["policy"])
     except RuntimeError as error:
-        why = " ".join(str(error).split())[:160]
-        raise ConfigError(f"{path}: the networks differ in shape: {why}") from None
-    steps: int = content["steps"]
+        raise ConfigError(f"{path}: the networks differ in shape: {_why(error)}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: not a checkpoint of this version ({_why(error)})") from None
     return steps
+
+
+def _why(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")[:160]
 
 
 def load_all(path: Path, model: PPO, environment: VectorEnvironment) -> Any:
@@ -129,6 +141,17 @@ def load_all(path: Path, model: PPO, environment: VectorEnvironment) -> Any:
     if "rest" not in content:
         raise ConfigError(f"{path}: holds networks alone; expected a run's last.pt")
     model.num_timesteps = load_network(path, model, environment)
+    try:
+        return _restore(content, model, environment, path)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever an unpickler raises, or rows of other robots
+        raise ConfigError(f"{path}: does not fit the run's task.yaml ({_why(error)})") from None
+
+
+def _restore(
+    content: dict[str, Any], model: PPO, environment: VectorEnvironment, path: Path
+) -> Any:
     model.policy.optimizer.load_state_dict(content["optimizer"])
     rest = pickle.loads(content["rest"])
     if rest.get("format") != _RESUMABLE:

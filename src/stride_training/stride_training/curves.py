@@ -13,7 +13,9 @@ from stride_core.config import ConfigError
 
 from stride_training.runs import Run
 
-_STEPS = "time/total_timesteps"
+STEPS = "time/total_timesteps"
+"""Column of progress.csv."""
+
 _TRAINING = {
     "rollout/ep_rew_mean": "return of an episode",
     "rollout/falls": "share of episodes that end in a fall",
@@ -40,18 +42,28 @@ def progress(run: Run) -> dict[str, FloatArray]:
             rows = list(csv.DictReader(stream))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: damaged: {error}") from None
     if not rows:
         raise ConfigError(f"{path}: holds no update yet")
     return {name: np.array([_number(row.get(name)) for row in rows]) for name in rows[0] if name}
 
 
 def evaluations(run: Run) -> dict[str, FloatArray]:
-    """Columns of evaluations.jsonl; empty without one."""
+    """Columns of evaluations.jsonl; empty without one.
+
+    Raises:
+        ConfigError: it is damaged; one line.
+    """
     path = run.folder / "evaluations.jsonl"
     if not path.is_file():
         return {}
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        names = rows[0] if rows else ()
+        return {name: np.array([row[name] for row in rows], np.float64) for name in names}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: damaged: {error}; expected a JSON object on a line") from None
 
 
 def _number(text: str | None) -> float:
@@ -75,7 +87,7 @@ def draw(runs: Sequence[Run], out: Path) -> None:
     figure, axes = pyplot.subplots(2, 4, figsize=(18, 7), layout="constrained")
     for run in runs:
         for figures, steps, titles, row in (
-            (progress(run), _STEPS, _TRAINING, axes[0]),
+            (progress(run), STEPS, _TRAINING, axes[0]),
             (evaluations(run), "steps", _EVALUATION, axes[1]),
         ):
             for axis, (name, title) in zip(row, titles.items(), strict=True):

@@ -208,5 +208,12 @@ def examination(task: Task, seconds: float, seed: int, variants: int = 8) -> Tas
 
 def score(episodes: Episodes) -> float:
     """One number to choose a checkpoint by: share of successes, less twice the speed's error."""
-    error = np.nanmean(np.abs(episodes.speed - episodes.asked))
-    return float(np.mean(~episodes.fell) - 2.0 * error)
+    return float(np.mean(~episodes.fell) - 2.0 * speed_error(episodes))
+
+
+def speed_error(episodes: Episodes) -> float:
+    """Mean [m/s] over those who walked long enough; if none did, as if they had stood still."""
+    walked = ~np.isnan(episodes.speed)
+    speed = episodes.speed[walked] if walked.any() else np.zeros_like(episodes.asked)
+    asked = episodes.asked[walked] if walked.any() else episodes.asked
+    return float(np.abs(speed - asked).mean())

@@ -118,10 +118,16 @@ def calibrated(task: Task, exam: Examination, threads: int = 0) -> tuple[float, 
         tuple(asks), min(exam.episodes, _TRIED), _TRIAL, exam.seed + _ELSEWHERE, exam.variants
     )
     result = examine(Policy("none"), task, trial, threads)
-    reached = np.array([np.nanmean(result.at(ask).speed) for ask in asks])
+    reached = np.array([_reached(result.at(ask).speed) for ask in asks])
     upto = int(reached.argmax()) + 1
     rising = np.maximum.accumulate(reached[:upto])
     return tuple(np.interp(exam.speeds, rising, asks[:upto]).round(4).tolist())
+
+
+def _reached(speed: FloatArray) -> float:
+    """Mean of those who walked long enough to have a speed; 0 if none did."""
+    walked = speed[~np.isnan(speed)]
+    return float(walked.mean()) if len(walked) else 0.0
 
 
 def chosen(episodes: Episodes, which: BoolArray) -> Episodes:

@@ -12,20 +12,22 @@ best.pt, step_<n>.pt   networks, with the steps they had
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
-from stride_core.config import ConfigError, from_mapping
+from stride_core.config import ConfigError, from_mapping, read_yaml
 
 from stride_training.task import Task
 
@@ -67,7 +69,7 @@ class Run:
         path = self.folder / "task.yaml"
         if not path.is_file():
             raise ConfigError(f"{self.folder}: expected the folder of a run, with a task.yaml")
-        return from_mapping(Task, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+        return from_mapping(Task, read_yaml(path), str(path))
 
     def about(self) -> dict[str, Any]:
         """Of the code and the command."""
@@ -77,6 +79,8 @@ class Run:
             )
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.folder}/about.json: {error}") from None
+        if not isinstance(found, dict):
+            raise ConfigError(f"{self.folder}/about.json: expected a JSON object")
         return found
 
 
@@ -86,16 +90,35 @@ def new_run(task: Task, folder: str | Path = "") -> Run:
     Raises:
         ConfigError: it exists; one line.
     """
-    name = f"{task.name}-{task.seed}-{time.strftime('%m%d-%H%M%S')}"
+    name = f"{task.name.replace('/', '_')}-{task.seed}-{time.strftime('%m%d-%H%M%S')}"
     path = Path(folder) if folder else Path("runs") / name
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ConfigError(f"{path}: exists; expected a new folder (or --resume {path})")
     path.mkdir(parents=True, exist_ok=True)
+    try:
+        (path / "task.yaml").touch(exist_ok=False)
+    except FileExistsError:
+        raise ConfigError(f"{path}: another process has just begun a run there") from None
     run = Run(path)
     write(path / "task.yaml", yaml.safe_dump(plain(dataclasses.asdict(task)), sort_keys=False))
     about = {"command": sys.argv, "commit": commit(), "versions": versions()}
     write(path / "about.json", json.dumps(about, indent=1) + "\n")
     return run
+
+
+@contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """Hold a run's folder for this process; however it ends, it is free again.
+
+    Raises:
+        ConfigError: another process holds it; one line.
+    """
+    with open(run.folder / ".lock", "w", encoding="utf-8") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{run.folder}: another process is training in it") from None
+        yield
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,8 +46,8 @@ class Sweep:
             numbers = tuple(float(value) for value in values.split(","))
         except ValueError:
             numbers = ()
-        if not equals or not numbers:
-            raise ConfigError(f"--sweep {text!r}: expected key=value,value,…")
+        if not equals or not key.strip() or not numbers or not all(map(math.isfinite, numbers)):
+            raise ConfigError(f"--sweep {text!r}: expected key=value,value,… of finite numbers")
         return cls(key.strip(), numbers)
 
     def tasks(self, task: Task) -> list[tuple[float, Task]]:

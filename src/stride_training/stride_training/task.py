@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from stride_core.action import ActionConfig
 from stride_core.config import ConfigError, from_mapping, param
 from stride_core.observation import DEPLOYABLE
-from stride_core.yaml_file import read_yaml
+from stride_core.yaml_file import parse_value, read_yaml
 from stride_sim.records import PlantConfig
 from stride_sim.terrain import names as terrain_names
 
@@ -142,6 +141,11 @@ class Ppo:
             raise ValueError(
                 f"minibatches: {self.minibatches}: expected a divisor of envs × n_steps, {total}"
             )
+        if total // self.minibatches < 2:  # an advantage is normalised over its minibatch
+            raise ValueError(
+                f"minibatches: {self.minibatches}: expected at least 2 of the {total} samples,"
+                " envs × n_steps, in each"
+            )
         if len(self.kl) not in (0, 2) or list(self.kl) != sorted(self.kl):
             raise ValueError(f"kl: {list(self.kl)}: expected least and most, or nothing")
 
@@ -242,7 +246,7 @@ def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     base = content.pop("extends", None)
     if base is None:
         return content
-    if not isinstance(base, str):
+    if not isinstance(base, str) or not base or Path(base).name != base:
         raise ConfigError(f"{path}: extends: {base!r}: expected the name of a task")
     return merge(_extended(path.with_name(f"{base}.yaml"), (*above, path)), content)
 
@@ -263,8 +267,8 @@ def _setting(text: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise ConfigError(f"--set {text!r}: expected key=value, such as ppo.envs=256")
     try:
-        nested: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
+        nested = parse_value(value)
+    except ValueError:
         raise ConfigError(f"--set {text!r}: {value!r} is not valid YAML") from None
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}

@@ -17,16 +17,16 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 from stride_core.arrays import FloatArray
 from stride_core.config import ConfigError
 
 from stride_training.checkpoint import load_all, save_all, save_network
 from stride_training.environment import Environment, Observations
-from stride_training.episodes import Answer, examination, score, walk
+from stride_training.episodes import Answer, examination, score, speed_error, walk
+from stride_training.history import add_evaluation, logger_of, rewind
 from stride_training.policy import Actor
 from stride_training.ppo import Recipe, make_ppo, seed_all, warm_up
-from stride_training.runs import Run, write
+from stride_training.runs import Run, alone, write
 from stride_training.task import Task
 from stride_training.vector import VectorEnvironment
 
@@ -72,33 +72,58 @@ def train(
     Raises:
         ConfigError: one line.
     """
+    with alone(run):
+        return _train(task, run, threads, resume, device, report)
+
+
+def _train(
+    task: Task,
+    run: Run,
+    threads: int,
+    resume: bool,
+    device: str,
+    report: Callable[[int, float], None] | None,
+) -> bool:
     seed_all(task.seed)
     robots = Environment(task, task.ppo.envs, task.seed, threads)
     environment = VectorEnvironment(robots, run.folder / "diverged")
     model = make_ppo(task.ppo, environment, task.seed, device)
-    model.set_logger(configure(str(run.folder), _formats()))
     recipe = Recipe(task.ppo, threads)
     watch = Watch(task, run, environment, recipe, threads)
     watch.report = report
     if resume:
         watch.restore(load_all(run.last, model, environment))
+        rewind(run, model.num_timesteps)
     else:
+        rewind(run, 0)
         warm_up(model, environment, task.ppo)
-    with _signals(watch.ending):
-        model.learn(
-            task.steps - model.num_timesteps,
-            callback=[recipe, watch],
-            reset_num_timesteps=False,
-        )
-    return not watch.ending.asked
-
-
-def _formats() -> list[str]:
+    model.set_logger(logger_of(run))
     try:
-        import tensorboard  # noqa: F401
-    except ModuleNotFoundError:
-        return ["csv"]
-    return ["csv", "tensorboard"]
+        with _signals(watch.ending):
+            model.learn(
+                task.steps - model.num_timesteps,
+                callback=[recipe, watch],
+                reset_num_timesteps=False,
+            )
+    except ValueError:  # torch's, of a distribution
+        check_networks(model, run)
+        raise
+    return watch.finished
+
+
+def check_networks(model: PPO, run: Run) -> None:
+    """Nothing goes on from weights that are no numbers.
+
+    Raises:
+        ConfigError: one is none; one line.
+    """
+    if all(bool(torch.isfinite(value).all()) for value in model.policy.state_dict().values()):
+        return
+    kept = f"; {run.last.name} is from before" if run.last.is_file() else ""
+    raise ConfigError(
+        f"{run.folder}: weights are not finite after {model.num_timesteps} steps: expected a"
+        f" smaller ppo.learning_rate, or smaller rewards{kept}"
+    )
 
 
 @contextmanager
@@ -119,6 +144,7 @@ class Watch(BaseCallback):
     ) -> None:
         super().__init__()
         self.ending = Ending()
+        self.finished = False  # with all that is asked for
         self.report: Callable[[int, float], None] | None = None
         self._task, self._run, self._vector = task, run, environment
         self._recipe, self._threads = recipe, threads
@@ -127,6 +153,7 @@ class Watch(BaseCallback):
         self._ended: list[dict[str, Any]] = []
         self._counts = dict.fromkeys(COUNTED, 0)
         self._shown = 0.0
+        self._left = False  # saved because somebody wants it to end
         self._judge: Environment | None = None
 
     def restore(self, extra: Any) -> None:
@@ -142,16 +169,18 @@ class Watch(BaseCallback):
     def _on_step(self) -> bool:
         for robot in np.flatnonzero(self.locals["dones"]):
             self._ended.append(self.locals["infos"][robot])
-        return not self.ending.asked
+        return not self._left
 
     def _on_rollout_start(self) -> None:
         """Between an update and the next rollout: the one moment at which a run can be saved."""
         steps, monitoring = self.model.num_timesteps, self._task.monitoring
+        check_networks(self._ppo, self._run)
         if steps >= self._due["evaluate"]:
             self._due["evaluate"] = steps + monitoring.evaluate_every
             self._evaluate()
         if steps >= self._due["checkpoint"] or self.ending.asked:
             self._due["checkpoint"] = steps + monitoring.checkpoint_every
+            self._left = self.ending.asked
             self._checkpoint(steps)
 
     def _checkpoint(self, steps: int) -> None:
@@ -160,16 +189,21 @@ class Watch(BaseCallback):
             self._save()
             save_network(self._run.folder / f"step_{steps:010d}.pt", self._ppo, self._vector)
         except ConfigError as error:
-            if self.ending.asked:
+            if self._left:
                 raise
             print(f"\n{error}; training goes on", file=sys.stderr, flush=True)
 
     def _on_training_end(self) -> None:
+        if self._left:
+            return
+        check_networks(self._ppo, self._run)
+        self._recipe.finish()
+        self._save()
         if self.ending.asked:
             return
-        self._recipe.finish()
         self._evaluate()
         self._save()
+        self.finished = True
         self._show(True)
         print(file=sys.stderr)
 
@@ -252,7 +286,7 @@ class Watch(BaseCallback):
         found = {
             "score": score(episodes),
             "falls": float(episodes.fell.mean()),
-            "speed_error": float(np.nanmean(np.abs(episodes.speed - episodes.asked))),
+            "speed_error": speed_error(episodes),
             "tilt_deg": float(np.degrees(np.median(episodes.tilt))),
             "reward": float(episodes.reward.mean()),
             "heading_deg": float(np.degrees(np.median(episodes.heading))),
@@ -261,11 +295,13 @@ class Watch(BaseCallback):
         for name, value in found.items():
             self.logger.record(f"evaluation/{name}", value)
         row = {"steps": self.model.num_timesteps, **found}
-        with open(self._run.folder / "evaluations.jsonl", "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-        if found["score"] > self._best:
-            self._best = found["score"]
-            save_network(self._run.best, self._ppo, self._vector)
+        try:
+            add_evaluation(self._run, row)
+            if found["score"] > self._best:
+                save_network(self._run.best, self._ppo, self._vector)
+                self._best = found["score"]
+        except ConfigError as error:
+            print(f"\n{error}; training goes on", file=sys.stderr, flush=True)
         if self.report is not None:
             self.report(self.model.num_timesteps, found["score"])
 

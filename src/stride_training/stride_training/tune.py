@@ -78,10 +78,14 @@ def tune(
         finished = train(task, run, threads, report=lambda at, score: _judge(trial, at, score))
         if not finished:
             trial.study.stop()
+            raise optuna.TrialPruned  # cut short, it has no score of its own
         scores = evaluations(run)["score"]
         return float(scores.max())
 
-    study.optimize(attempt, n_trials=trials)
+    try:
+        study.optimize(attempt, n_trials=trials)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--storage {storage}: a line of it is damaged: {error}") from None
     return study
 
 

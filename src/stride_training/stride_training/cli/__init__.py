@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from stride_core.arguments import USAGE_ERROR
+from stride_core.yaml_file import one_line
 
 COMMANDS = (
     *("train", "evaluate", "compare", "export", "play", "plot"),
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return USAGE_ERROR
     except (ValueError, OSError) as error:
-        print(f"./stride {command}: {error}", file=sys.stderr)
+        print(f"./stride {command}: {one_line(error)}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print(f"\n./stride {command}: interrupted", file=sys.stderr)

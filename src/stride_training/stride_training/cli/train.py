@@ -5,6 +5,7 @@ Ctrl-C ends after the present update and leaves a run to go on from; a second on
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -37,13 +38,20 @@ def main(arguments: Sequence[str]) -> int:
     if bool(given.task) == bool(given.resume):
         print("./stride train: expected either a TASK or --resume RUN", file=sys.stderr)
         return USAGE_ERROR
+    import torch
+
     from stride_training.environment import check
     from stride_training.runs import new_run
     from stride_training.train import folder_of, train, with_budget
 
+    if given.device == "cuda" and not torch.cuda.is_available():
+        print("./stride train: --device cuda: torch finds none here", file=sys.stderr)
+        return USAGE_ERROR
     if given.resume:
-        if given.config or given.set or given.envs is not None or given.seed is not None:
-            print("./stride train: --resume takes --steps and --threads alone", file=sys.stderr)
+        others = (given.config, given.set, given.run, given.envs, given.seed)
+        if any(other not in (None, "", []) for other in others):
+            allowed = "--steps, --threads and --device"
+            print(f"./stride train: --resume takes {allowed} alone", file=sys.stderr)
             return USAGE_ERROR
         run = folder_of(given.resume)
         task = with_budget(run.task(), given.steps, None, None)
@@ -54,6 +62,8 @@ def main(arguments: Sequence[str]) -> int:
         run = new_run(task, given.run)
     print(f"{run.folder}: {task.name}, {task.steps:,} steps of {task.ppo.envs} robots")
     finished = train(task, run, given.threads, bool(given.resume), given.device)
-    again = f"./stride train --resume {run.folder}"
+    again = shlex.join(["./stride", "train", "--resume", str(run.folder)])
+    if given.resume and given.steps:
+        again += f" --steps {given.steps}"
     print(run.folder if finished else f"{run.folder}: to go on: {again}")
     return 0 if finished else 130
