@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +51,8 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
     again = ablations.carry_out(study, tmp_path, threads=1)
     assert (tmp_path / "whole-0" / "last.pt").stat().st_mtime_ns == before
     assert again[-1]["figures"] == rows[-1]["figures"]
+    with pytest.raises(ConfigError, match=r"study\.json: another study"):
+        ablations.carry_out(dataclasses.replace(study, steps=192), tmp_path, threads=1)
     mean = np.mean([row["figures"]["speed"] for row in rows if row["condition"] == "whole"])
     assert f"| whole | 2 | 100 % | {mean:.3f} ±" in ablations.as_markdown(rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +93,11 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
         a row for each run: condition, seed, steps, and the figures over all speeds.
 
     Raises:
-        ConfigError: one line.
+        ConfigError: one line; also where the folder holds another study.
     """
     tasks = study.tasks()
     folder.mkdir(parents=True, exist_ok=True)
+    _same_study(study, tasks, folder)
     kept = folder / "rows.json"
     rows: list[dict[str, Any]] = json.loads(kept.read_text("utf-8")) if kept.is_file() else []
     base = load_task(study.task)
@@ -116,6 +117,17 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
         )
         write(kept, json.dumps(rows, indent=1) + "\n")
     return rows
+
+
+def _same_study(study: Study, tasks: Mapping[str, Task], folder: Path) -> None:
+    """Rows of a study that has changed since would stand under names that mean something else."""
+    file = folder / "study.json"
+    whole = {"study": asdict(study), "tasks": {name: asdict(task) for name, task in tasks.items()}}
+    text = json.dumps(whole, indent=1) + "\n"
+    if not file.is_file():
+        write(file, text)
+    elif file.read_text("utf-8") != text:
+        raise ConfigError(f"{folder}: study.json: another study: expected a folder of its own")
 
 
 def _trained(task: Task, folder: Path, name: str, threads: int) -> Policy:
