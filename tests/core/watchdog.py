@@ -36,7 +36,7 @@ CONFIG = SafetyConfig(
         target_late=FAR,
         tick_overrun=FAR,
         state_jump=FAR,
-        clock_jump=Check(1e3),
+        clock_jump=Check(10.0),
     ),
 )
 LIMITS = JointLimits(np.array([-1.0, -0.5, 0.0]), np.array([1.0, 0.5, 2.0]), torque=0.5)

@@ -91,9 +91,19 @@ MOTORS = slice(AT["motor_missing"], AT["voltage_high"] + 1)
 _SHOCKS = ("tilt_rate", "free_fall", "joint_speed")
 """A touch is enough for one tick of these: they count when they last, with torque or without."""
 
-_AT_LEAST_DAMP = (
-    *("clock_jump", "state_stale", "imu_stale", "state_not_finite", "tilt", "target_stale"),
-)
+_BOUNDS = {
+    "clock_jump": (1e-3, 10.0),
+    "state_stale": (1e-3, 10.0),
+    "imu_stale": (1e-3, 10.0),
+    "state_not_finite": (0.0, 0.999),
+    "tilt": (0.1, 1.6),
+    "target_stale": (1e-3, 10.0),
+    "motors_locked": (0.0, 0.999),
+}
+"""Least and largest limit of the checks that other checks rely on: they damp, and soon."""
+
+_LONGEST = 1.0
+"""Persistence of those [s]."""
 _FASTER_THAN_IT_CAN = 1.25
 
 
@@ -137,10 +147,18 @@ class SafetyConfig:
         Raises:
             ValueError: one line.
         """
-        for name in _AT_LEAST_DAMP:
-            action = getattr(self.checks, name).action
-            if Action[action.upper()] < Action.DAMP:
-                raise ValueError(f"checks.{name}.action: {action!r}: expected damp or stop")
+        for name, (least, most) in _BOUNDS.items():
+            check: Check = getattr(self.checks, name)
+            if Action[check.action.upper()] < Action.DAMP:
+                raise ValueError(f"checks.{name}.action: {check.action!r}: expected damp or stop")
+            for what, value, low, high in (
+                ("limit", check.limit, least, most),
+                ("persistence", check.persistence, 0.0, _LONGEST),
+            ):
+                if not low <= value <= high:
+                    raise ValueError(
+                        f"checks.{name}.{what}: {value:g}: expected {low:g} to {high:g}"
+                    )
         asked = self.checks.emergency_stop
         if asked.action != "stop":
             raise ValueError(f"checks.emergency_stop.action: {asked.action!r}: expected stop")
