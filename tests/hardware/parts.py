@@ -14,6 +14,7 @@ from stride_hardware.emulator.bus import EmulatedBus
 from stride_hardware.emulator.pty_port import PtyPort, serve
 from stride_hardware.emulator.servo import EmulatedServo, Measured
 from stride_hardware.mock_bus import MockBus
+from stride_hardware.settings import wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = load_robot("fivebar")
@@ -25,8 +26,22 @@ def calibration() -> Calibration:
     return load(FILE, SPEC)
 
 
+WANTED = wanted("feetech", SPEC.servo)
+
+
 def emulated(ids: Sequence[int], **options: int) -> EmulatedBus:
+    """Servos as they come from the factory."""
     return EmulatedBus([EmulatedServo(i) for i in ids], **options)
+
+
+def robot_on_a_bus() -> EmulatedBus:
+    """The robot's servos, set up, standing at home."""
+    made = calibration()
+    bus = emulated(made.ids)
+    for servo in bus.servos:
+        servo.set_up(WANTED)
+    place(bus, made, SPEC.home.tolist())
+    return bus
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from stride_hardware.driver import Power
 from stride_hardware.emulator.bus import EmulatedBus
 from stride_hardware.mock_bus import MockBus
 from tests.graph.harness import Graph
-from tests.hardware.parts import FILE, SPEC, TIMEOUT, calibration, emulated, on_a_port, place
+from tests.hardware.parts import FILE, SPEC, TIMEOUT, calibration, on_a_port, robot_on_a_bus
 
 from stride_msgs.msg import MotorStates
 
@@ -225,8 +225,7 @@ def test_a_transition_that_the_state_has_not_is_refused(motors: Motors) -> None:
 @pytest.fixture
 def served(graph: Graph, tmp_path: Path) -> Iterator[tuple[Motors, EmulatedBus]]:
     """The node at a port, with a guard."""
-    wire = emulated(calibration().ids)
-    place(wire, calibration(), SPEC.home.tolist())
+    wire = robot_on_a_bus()
     with on_a_port(wire, tmp_path / "bus") as port:
         motors = Motors(
             graph, tmp_path, calibration=str(FILE), port=port, bus_timeout=TIMEOUT,

@@ -15,8 +15,9 @@ from stride_hardware.emulator.servo import Measured
 from stride_hardware.layouts import LAYOUTS
 from stride_hardware.motors import BusError
 from stride_hardware.rustypot_bus import RustypotBus, check_port
+from stride_hardware.settings import SettingsError, check, store, wanted
 from stride_hardware.sts import registers as reg
-from tests.hardware.parts import SPEC, TIMEOUT, calibration, emulated, on_a_port, place
+from tests.hardware.parts import SPEC, TIMEOUT, calibration, emulated, on_a_port
 
 IDS = [1, 2, 3, 9]
 
@@ -133,22 +134,6 @@ def test_a_robot_with_an_id_missing_or_doubled_is_refused(
         bus.close()
 
 
-def test_a_servo_that_is_set_to_turn_as_a_wheel_is_refused(tmp_path: Path) -> None:
-    made = calibration()
-    wire = emulated(made.ids)
-    place(wire, made, SPEC.home.tolist())
-    for register, value in ((reg.LOCK, 0), (reg.MODE, 1)):
-        wire.servos[6].write(register.address, bytes([value]))
-    with on_a_port(wire, tmp_path / "robot") as port:
-        bus = RustypotBus("feetech", port, 1_000_000, TIMEOUT)
-        driver = Driver(bus, made, SPEC, DriverConfig(read_budget=0.5))
-        with pytest.raises(ValueError, match=r"servo 7 \(RL_tilt\): mode 1: expected that of pos"):
-            driver.check((777,))
-        wire.servos[6].write(reg.MODE.address, bytes([0]))
-        driver.check((777,))
-        bus.close()
-
-
 def test_ports_that_cannot_be_opened_are_named(tmp_path: Path, bus: RustypotBus) -> None:
     with pytest.raises(BusError, match=r"no such device: is the adapter plugged in\?"):
         RustypotBus("feetech", str(tmp_path / "none"), 1_000_000, TIMEOUT)
@@ -199,6 +184,9 @@ class FakeDynamixel:
     def read_raw_data_with_error(self, servo, address, size):
         return list(self.tables[servo][address : address + size]), 0
 
+    def write_raw_data(self, servo, address, row):
+        self.tables[servo][address : address + len(row)] = bytes(row)
+
     def sync_write_raw_data(self, ids, address, rows):
         for servo, row in zip(ids, rows, strict=True):
             self.tables[servo][address : address + len(row)] = bytes(row)
@@ -223,21 +211,48 @@ def test_dynamixels_have_their_own_table() -> None:
     assert bus.powered([1, 2]).all()
 
 
+def test_dynamixels_get_their_settings() -> None:
+    fake = FakeDynamixel([1])
+    bus = RustypotBus("dynamixel", "-", 1_000_000, TIMEOUT, controller=fake)
+    fake.tables[1][9], fake.tables[1][11], fake.tables[1][108] = 250, 1, 7
+    wants = wanted("dynamixel", SPEC.servo)
+    with pytest.raises(
+        SettingsError, match=r"return_delay_time \(register 9\): 250: expected 0 \("
+    ):
+        check(bus, {1: "neck"}, wants)
+    changed = store(bus, "dynamixel", 1, "neck", wants)
+    assert [stray.wanted.setting.name for stray in changed] == [
+        "return_delay_time", "operating_mode", "pwm_limit", "max_position_limit",
+    ]  # fmt: skip
+    check(bus, {1: "neck"}, wants)
+    table = fake.tables[1]
+    assert (table[11], bytes(table[48:52])) == (3, b"\xff\x0f\0\0")
+    assert (bytes(table[84:86]), table[108]) == (
+        b"\x40\0",
+        0,
+    )  # forgotten without power: the driver's
+
+
 def test_each_make_is_rustypots_own_table() -> None:
     import rustypot
 
+    gains = {"position": "p", "integral": "i", "derivative": "d"}
+    theirs_of = {
+        "feetech": {f"{name}_gain": f"{one}_coefficient" for name, one in gains.items()},
+        "dynamixel": {f"{name}_gain": f"position_{one}_gain" for name, one in gains.items()},
+    }
     for name, fields in {
         "feetech": {
             "goal": "goal_position", "power": "torque_enable", "strength": "torque_limit",
             "position": "present_position", "speed": "present_velocity", "duty": "present_load",
             "voltage": "present_voltage", "temperature": "present_temperature",
-            "status": "status", "current": "present_current", "mode": "mode",
+            "status": "status", "current": "present_current", "lock": "lock",
         },
         "dynamixel": {
             "goal": "goal_position", "power": "torque_enable", "strength": "goal_pwm",
             "position": "present_position", "speed": "present_velocity", "duty": "present_pwm",
             "voltage": "present_input_voltage", "temperature": "present_temperature",
-            "current": "present_current", "mode": "operating_mode",
+            "current": "present_current",
         },
     }.items():  # fmt: skip
         controller = getattr(rustypot, LAYOUTS[name].controller)
@@ -248,3 +263,7 @@ def test_each_make_is_rustypots_own_table() -> None:
             assert (ours.address, ours.size) == (theirs.addr, theirs.size), register
             if ours.signed and theirs.encoding != "unsigned":
                 assert ours.sign == theirs.sign_bit, register
+        for setting in LAYOUTS[name].settings:
+            register = theirs_of[name].get(setting.name, setting.name)
+            theirs = controller.register(register)
+            assert (setting.field.address, setting.field.size) == (theirs.addr, theirs.size)

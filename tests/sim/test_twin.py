@@ -46,6 +46,21 @@ def test_a_robot_without_torque_lies_and_stands_up_when_told() -> None:
     assert float(driven.twin.seen[1].height[0]) > low + 0.03
 
 
+def test_with_half_the_gain_it_sags_twice_as_far() -> None:
+    driven, sag = Driven(), []
+    tilted = [AT[joint] for joint in SPEC.joints if joint.endswith("_shoulder_L")]
+    for gain in (64, 32, 64):
+        for servo in driven.twin.servos:
+            servo.write(reg.LOCK.address, b"\x00")
+            servo.write(reg.P_GAIN.address, bytes([gain]))
+        driven.go(SPEC.home, 1.5)
+        now = driven.twin.seen[1].joint_position[0]
+        sag.append(float(np.abs(now - SPEC.home)[tilted].mean()))
+    assert sag[0] > 0.005
+    assert sag[1] / sag[0] == pytest.approx(2.0, rel=0.15)
+    assert sag[2] == pytest.approx(sag[0], rel=0.2)  # dry friction
+
+
 def test_what_is_held_does_not_turn_trips_and_is_reported() -> None:
     driven = Driven()
     before = driven.go(SPEC.home, 1.0)

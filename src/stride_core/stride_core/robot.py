@@ -22,6 +22,18 @@ class RobotError(ConfigError):
 
 
 @dataclass(frozen=True)
+class ServoSettings:
+    """Gains of a servo's firmware, in its own units; None: whatever it has.
+
+    The stiffness and the derivative of a `ServoSpec` are what a servo has that is set so. They are
+    no part of a robot's digest: a policy knows the figures, not how a part is brought to have them.
+    """
+
+    position_gain: int | None = param(None, doc="of the error", min=1, max=65535)
+    derivative_gain: int | None = param(None, doc="of the speed", min=0, max=65535)
+
+
+@dataclass(frozen=True)
 class ServoSpec:
     """A position servo, a DC motor behind a gear: τ = stall_torque · duty − damping · ω.
 
@@ -37,6 +49,7 @@ class ServoSpec:
     armature: float
     friction: float
     backlash: float
+    settings: ServoSettings = field(default_factory=ServoSettings)
 
     @property
     def damping(self) -> float:
@@ -72,7 +85,8 @@ class RobotSpec:
         masses: [kg] by link; those of a leg count once per leg and link.
         geometry, shapes: for generators of models, as in the YAML.
         mjcf, urdf: paths of the models.
-        digest: SHA-256 of what the YAML says (comments and layout aside), hexadecimal.
+        digest: SHA-256 of what the YAML says (comments, layout and the servos' settings aside),
+            hexadecimal.
     """
 
     name: str
@@ -138,6 +152,7 @@ class _Servo:
     armature: float = param(doc="rotor inertia at the output", unit="kg·m²", min=0.0, max=10.0)
     friction: float = param(doc="dry friction", unit="N·m", min=0.0, max=100.0)
     backlash: float = param(doc="whole free play", unit="rad", min=0.0, max=0.5)
+    settings: ServoSettings = field(default_factory=ServoSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +268,11 @@ def _build(text: str, path: Path) -> RobotSpec:
 
 def _digest(content: dict[str, Any]) -> str:
     """Of the content alone: an edited comment makes no policy a stranger."""
-    canonical = json.dumps(content, sort_keys=True, default=str)
+    servos = {
+        name: {key: value for key, value in servo.items() if key != "settings"}
+        for name, servo in content["servos"].items()
+    }
+    canonical = json.dumps({**content, "servos": servos}, sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

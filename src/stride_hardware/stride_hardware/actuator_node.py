@@ -35,6 +35,7 @@ from stride_hardware.lifecycle import Lifecycle
 from stride_hardware.mock_bus import MockBus
 from stride_hardware.motors import BusError, MotorBus
 from stride_hardware.rustypot_bus import RustypotBus
+from stride_hardware.settings import wanted
 from stride_msgs.msg import MotorStates, SafetyStatus
 
 _REOPEN_S = 0.5
@@ -134,13 +135,13 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
     def _open(self) -> None:
         config = self.config
         path = config.calibration or calibration_path(self.robot.name)
-        self._calibration = calibration.load(path, self.robot)
+        made = self._calibration = calibration.load(path, self.robot)
         until = monotonic() + config.port_patience
         while monotonic() < until and not Path(config.port).exists():
             time.sleep(_LOOK_S)
-        self._driver = Driver(self._make_bus(), self._calibration, self.robot, config.driver)
-        backend = self._calibration.backend
-        self._driver.check(LAYOUTS[backend].models if backend in LAYOUTS else ())
+        wants = wanted(made.backend, self.robot.servo)
+        self._driver = Driver(self._make_bus(), made, self.robot, config.driver, wants)
+        self._driver.check(LAYOUTS[made.backend].models if made.backend in LAYOUTS else ())
 
     def _make_bus(self) -> MotorBus:
         made, config = self._calibration, self.config

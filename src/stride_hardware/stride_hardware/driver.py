@@ -14,6 +14,7 @@ say "no torque" once before it obeys a powered command again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -23,8 +24,10 @@ from stride_core.arrays import BoolArray, FloatArray
 from stride_core.config import param
 from stride_core.robot import RobotSpec
 
+from stride_hardware import settings
 from stride_hardware.calibration import Calibration
 from stride_hardware.motors import Health, MotorBus
+from stride_hardware.settings import Wanted
 
 _TICKS_OF_SILENCE = 3
 """A driver that was itself held up must not blame the others: what they said waits to be heard."""
@@ -121,8 +124,15 @@ class Driver:
     """
 
     def __init__(
-        self, bus: MotorBus, calibration: Calibration, robot: RobotSpec, config: DriverConfig
+        self,
+        bus: MotorBus,
+        calibration: Calibration,
+        robot: RobotSpec,
+        config: DriverConfig,
+        wants: Sequence[Wanted] = (),
     ) -> None:
+        """Take the settings that the servos must have, ``wants``, too."""
+        self._settings = wants
         self.bus, self.calibration, self.robot, self.config = bus, calibration, robot, config
         self.power = Power.LOCKED
         self.cause = "start"
@@ -231,6 +241,7 @@ class Driver:
             return False
         self._switch(Power.STARTING, now)
         self._confirmed = False
+        settings.impose(self.bus, self._ids, self._settings)  # a servo may have restarted
         self._write_strength(self.config.soft_start_share)
         held = np.minimum(np.maximum(here, self._lower), self._upper)
         self.bus.write_goals(self._ids, self.calibration.counts(held).tolist())
@@ -329,7 +340,7 @@ class Driver:
     # --- before the start -----------------------------------------------------------------------
 
     def check(self, models: tuple[int, ...] = ()) -> None:
-        """See that the bus has the servos of the calibration, and the joints are in their limits.
+        """See that the bus has the servos of the calibration, set right, in the joints' limits.
 
         Raises:
             ValueError: one line.
@@ -349,11 +360,7 @@ class Driver:
                     f"servo {servo} ({names[servo]}): model {model}: expected"
                     f" {' or '.join(map(str, models))}"
                 )
-        for servo, mode in self.bus.astray(self._ids).items():
-            raise ValueError(
-                f"servo {servo} ({names[servo]}): mode {mode}: expected that of positions; set it"
-                " with the maker's tool"
-            )
+        settings.check(self.bus, names, self._settings)
         self._check_positions()
 
     def _check_positions(self) -> None:

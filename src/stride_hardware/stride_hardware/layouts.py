@@ -51,6 +51,22 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a register must hold before the motors come on, besides those that the driver writes.
+
+    Attributes:
+        name: for people; that of a field of ``ServoSettings`` where ``value`` is None.
+        value: None: as the robot's description has it.
+        kept: it outlives the power. ``calibrate servos`` writes it; the others, the driver does.
+    """
+
+    name: str
+    field: Field
+    value: int | None
+    kept: bool = True
+
+
+@dataclass(frozen=True)
 class Layout:
     """One make.
 
@@ -60,8 +76,8 @@ class Layout:
         header: bytes of a packet around its parameters.
         speed_unit, duty_unit, voltage_unit, current_unit: [rad/s], [1], [V], [A] a count.
         strength_most: of ``strength``, the full torque.
-        mode: which of its ways to move it has chosen.
-        positions: the value of ``mode`` in which it goes where ``goal`` says, within a turn.
+        settings: see ``Setting``.
+        lock: 0 while those that are kept may be written, else 1; None: there is none.
     """
 
     controller: str
@@ -84,13 +100,13 @@ class Layout:
     voltage_unit: float
     current_unit: float
     strength_most: int
-    mode: Field
-    positions: int
+    settings: tuple[Setting, ...]
+    lock: Field | None
 
     @property
     def fast(self) -> tuple[int, int]:
         """Address and size of the block that holds position, speed and duty."""
-        return _block(self.position, self.speed, self.duty)
+        return block_of(self.position, self.speed, self.duty)
 
     @property
     def slow(self) -> tuple[int, int]:
@@ -98,10 +114,11 @@ class Layout:
         fields = [self.power, self.temperature, self.voltage]
         if self.status is not None:
             fields += [self.status, self.current]
-        return _block(*fields)
+        return block_of(*fields)
 
 
-def _block(*fields: Field) -> tuple[int, int]:
+def block_of(*fields: Field) -> tuple[int, int]:
+    """Address and size of the block that holds them all."""
     start = min(field.address for field in fields)
     return start, max(field.address + field.size for field in fields) - start
 
@@ -109,6 +126,43 @@ def _block(*fields: Field) -> tuple[int, int]:
 def _of(register: sts.Register) -> Field:
     return Field(register.address, register.size, register.sign, register.sign is not None)
 
+
+_FEETECH = (
+    Setting("return_delay_time", _of(sts.RETURN_DELAY), 0),
+    Setting("min_position_limit", _of(sts.MIN_ANGLE), 0),
+    Setting("max_position_limit", _of(sts.MAX_ANGLE), sts.COUNTS - 1),
+    Setting("max_temperature_limit", _of(sts.MAX_TEMPERATURE), sts.MAX_TEMPERATURE.default),
+    Setting("max_torque_limit", _of(sts.MAX_TORQUE), 1000),
+    Setting("unloading_condition", _of(sts.UNLOAD_CONDITIONS), sts.UNLOAD_CONDITIONS.default),
+    Setting("position_gain", _of(sts.P_GAIN), None),
+    Setting("derivative_gain", _of(sts.D_GAIN), None),
+    Setting("integral_gain", _of(sts.I_GAIN), 0),
+    Setting("protection_current", _of(sts.OVER_CURRENT), sts.OVER_CURRENT.default),
+    Setting("mode", _of(sts.MODE), 0),  # positions within a turn
+    Setting("protective_torque", _of(sts.PROTECTIVE_TORQUE), sts.PROTECTIVE_TORQUE.default),
+    Setting("protection_time", _of(sts.PROTECTION_TIME), sts.PROTECTION_TIME.default),
+    Setting("overload_torque", _of(sts.OVERLOAD_TORQUE), sts.OVERLOAD_TORQUE.default),
+    # 0: as fast as it can (with the phase, register 18, as shipped)
+    Setting("acceleration", _of(sts.ACCELERATION), 0, kept=False),
+    Setting("goal_time", _of(sts.GOAL_TIME), 0, kept=False),
+    Setting("goal_velocity", _of(sts.GOAL_SPEED), 0, kept=False),
+    Setting("lock", _of(sts.LOCK), 1, kept=False),
+)
+"""As shipped, where no gain is meant; protections that an emulated servo has too."""
+
+_DYNAMIXEL = (
+    Setting("return_delay_time", Field(9, 1, signed=False), 0),
+    Setting("drive_mode", Field(10, 1, signed=False), 0),
+    Setting("operating_mode", Field(11, 1, signed=False), 3),  # positions within a turn
+    Setting("pwm_limit", Field(36, 2, signed=False), 885),
+    Setting("max_position_limit", Field(48, 4, signed=False), 4095),
+    Setting("min_position_limit", Field(52, 4, signed=False), 0),
+    Setting("derivative_gain", Field(80, 2, signed=False), None, kept=False),
+    Setting("integral_gain", Field(82, 2, signed=False), 0, kept=False),
+    Setting("position_gain", Field(84, 2, signed=False), None, kept=False),
+    Setting("profile_acceleration", Field(108, 4, signed=False), 0, kept=False),
+    Setting("profile_velocity", Field(112, 4, signed=False), 0, kept=False),
+)
 
 LAYOUTS = {
     "feetech": Layout(
@@ -132,8 +186,8 @@ LAYOUTS = {
         voltage_unit=sts.VOLTAGE_UNIT,
         current_unit=sts.CURRENT_UNIT,
         strength_most=1000,
-        mode=_of(sts.MODE),
-        positions=0,
+        settings=_FEETECH,
+        lock=_of(sts.LOCK),
     ),
     "dynamixel": Layout(
         controller="Xl430PyController",
@@ -156,8 +210,8 @@ LAYOUTS = {
         voltage_unit=0.1,
         current_unit=0.00269,
         strength_most=885,
-        mode=Field(11, 1, signed=False),
-        positions=3,
+        settings=_DYNAMIXEL,
+        lock=None,
     ),
 }
 """By the name of the backend."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from stride_core.arrays import BoolArray
 
+from stride_hardware.layouts import Field
 from stride_hardware.motors import Health, Sample, Traffic
 
 
@@ -19,6 +20,7 @@ class MockBus:
         strength: by id.
         silent: those that do not answer.
         temperature: of all [°C].
+        registers: others that were written, by id and address.
         log: names of the calls that wrote, in order.
     """
 
@@ -30,6 +32,7 @@ class MockBus:
         self.strength = dict.fromkeys(at, 1.0)
         self.silent: set[int] = set()
         self.temperature = 30.0
+        self.registers: dict[tuple[int, int], int] = {}
         self.log: list[str] = []
         self._model = model
 
@@ -42,9 +45,21 @@ class MockBus:
         """Model number of each servo that answers."""
         return {i: self._model for i in ids if i in self.at and i not in self.silent}
 
-    def astray(self, ids: Sequence[int]) -> dict[int, int]:
-        """None."""
-        return {}
+    def values(self, ids: Sequence[int], fields: Sequence[Field]) -> dict[int, tuple[int, ...]]:
+        """What was written there, else 0."""
+        return {
+            servo: tuple(self.registers.get((servo, one.address), 0) for one in fields)
+            for servo in self.models(ids)
+        }
+
+    def store(self, servo: int, field: Field, value: int) -> None:
+        """Write a register of one servo."""
+        self.put([servo], field, value)
+
+    def put(self, ids: Sequence[int], field: Field, value: int) -> None:
+        """Write a register of all."""
+        self.log.append("register")
+        self.registers |= {(servo, field.address): value for servo in self.models(ids)}
 
     def read(self, ids: Sequence[int], budget: float) -> Sample:
         """Where each is."""

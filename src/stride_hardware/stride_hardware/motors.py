@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 from stride_core.arrays import BoolArray, FloatArray, IntArray
 
+from stride_hardware.layouts import Field
+
 
 class BusError(RuntimeError):
     """The bus as a whole does not work; one line."""
@@ -72,8 +74,14 @@ class MotorBus(Protocol):
     def models(self, ids: Sequence[int]) -> dict[int, int]:
         """Model number of each servo that answers."""
 
-    def astray(self, ids: Sequence[int]) -> dict[int, int]:
-        """Those that answer and are not set to go where they are told, and their mode."""
+    def values(self, ids: Sequence[int], fields: Sequence[Field]) -> dict[int, tuple[int, ...]]:
+        """What those registers of each servo that answers hold; asked again and again."""
+
+    def store(self, servo: int, field: Field, value: int) -> None:
+        """Write a register of one servo, and wait until it says so, for no longer than usual."""
+
+    def put(self, ids: Sequence[int], field: Field, value: int) -> None:
+        """Write one value to a register of all; nobody answers."""
 
     def read(self, ids: Sequence[int], budget: float) -> Sample:
         """Read all; try again those that fail, for no longer than ``budget`` [s].

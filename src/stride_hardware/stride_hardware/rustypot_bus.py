@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from stride_core.arrays import BoolArray, FloatArray, IntArray
 
-from stride_hardware.layouts import LAYOUTS, Field
+from stride_hardware.layouts import LAYOUTS, Field, block_of
 from stride_hardware.motors import BusError, Health, Sample, Traffic
 
 _TRIES = 10
@@ -69,27 +69,36 @@ class RustypotBus:
 
     def models(self, ids: Sequence[int]) -> dict[int, int]:
         """Model number of each servo that answers."""
-        return self._each(ids, self._layout.model)
+        return {servo: model for servo, (model,) in self.values(ids, [self._layout.model]).items()}
 
-    def astray(self, ids: Sequence[int]) -> dict[int, int]:
-        """Those that are not set to positions: a wheel would turn without end."""
-        modes = self._each(ids, self._layout.mode)
-        return {servo: mode for servo, mode in modes.items() if mode != self._layout.positions}
-
-    def _each(self, ids: Sequence[int], field: Field) -> dict[int, int]:
-        """A field of every servo that answers; asked again and again."""
-        found: dict[int, int] = {}
+    def values(self, ids: Sequence[int], fields: Sequence[Field]) -> dict[int, tuple[int, ...]]:
+        """What registers of every servo that answers hold; asked again and again."""
+        start, size = block_of(*fields)
+        found: dict[int, tuple[int, ...]] = {}
         for _ in range(_TRIES):  # one lost byte is no missing servo
             for servo in ids:
                 if servo in found:
                     continue
-                answer = self._one(servo, field.address, field.size)
+                answer = self._one(servo, start, size)
                 if answer is None:
                     sleep(self._open[2])  # a late answer must not be the next question's
                 else:
                     block = np.array([answer[0]], np.int64)
-                    found[servo] = int(field.of(block, field.address)[0])
+                    found[servo] = tuple(int(field.of(block, start)[0]) for field in fields)
         return found
+
+    def store(self, servo: int, field: Field, value: int) -> None:
+        """Write a register of one servo; whether it took it is for the caller to read."""
+        self._count(1, field.size)
+        try:
+            self._io.write_raw_data(servo, field.address, field.bytes_of(value))
+        except RuntimeError as error:
+            self._failed(error)
+            sleep(self._open[2])
+
+    def put(self, ids: Sequence[int], field: Field, value: int) -> None:
+        """Write one value to a register of all."""
+        self._write(ids, field.address, field.size, [field.bytes_of(value)] * len(ids))
 
     def read(self, ids: Sequence[int], budget: float) -> Sample:
         """Read all; those that fail are left out of the next try, and then tried alone.

@@ -15,6 +15,7 @@ from stride_core.robot import RobotSpec
 from stride_hardware.calibration import Calibration
 from stride_hardware.emulator.bus import EmulatedBus
 from stride_hardware.emulator.servo import EmulatedServo, Measured, Spent
+from stride_hardware.settings import wanted
 from stride_hardware.sts import registers as reg
 
 from stride_sim.plant import Plant, PlantConfig
@@ -40,6 +41,9 @@ class ServoPlant(Plant):
     def _build(self, made: Sequence[Heightfield], choice: np.ndarray) -> None:
         super()._build(made, choice)
         self._force = self._batch.expand("actuator_forcerange")
+        self._gain = self._batch.expand("actuator_gainprm")
+        self._bias = self._batch.expand("actuator_biasprm")
+        self._stiffness = np.full(len(self.spec.joints), self.spec.servo.stiffness)
         self._friction = self._batch.expand("dof_frictionloss")
         self._impedance = self._batch.expand("dof_solimp")
         self._usual = self._friction.copy(), self._impedance.copy()
@@ -50,6 +54,14 @@ class ServoPlant(Plant):
         self._force[0, self.index.actuator, 0] = -most
         self._force[0, self.index.actuator, 1] = most
 
+    def set_gain(self, ratio: FloatArray) -> None:
+        """Position gain (joints,) of each servo, as a ratio to that which the description means."""
+        stiffness = ratio * self.spec.servo.stiffness
+        if not np.array_equal(stiffness, self._stiffness):
+            self._stiffness = stiffness
+            self._gain[0, self.index.actuator, 0] = stiffness
+            self._bias[0, self.index.actuator, 1] = -stiffness
+
     def duty(self, goal: FloatArray, strength: FloatArray) -> FloatArray:
         """Share (joints,) of the full voltage that each servo applies now, -1 to 1.
 
@@ -59,7 +71,7 @@ class ServoPlant(Plant):
         """
         joints, servo = len(self.spec.joints), self.spec.servo
         position, velocity = self._exact[0, :joints], self._exact[0, joints : 2 * joints]
-        torque = (goal - position) * servo.stiffness - velocity * servo.derivative
+        torque = (goal - position) * self._stiffness - velocity * servo.derivative
         return clip(torque / servo.stall_torque, -strength, strength)
 
     def jam(self, joints: np.ndarray) -> None:
@@ -106,10 +118,9 @@ class Twin:
         self.plant = ServoPlant(robot, config, terrain)
         self.plant.reset(seed)
         self.servos = [EmulatedServo(mount.id) for mount in calibration.servos.values()]
-        for servo in self.servos:  # as `calibrate servos` leaves them
-            servo.write(reg.LOCK.address, bytes([0]))
-            servo.write(reg.P_GAIN.address, bytes([64]))
-            servo.write(reg.LOCK.address, bytes([1]))
+        for servo in self.servos:
+            servo.set_up(wanted("feetech", robot.servo))
+        self._gain = robot.servo.settings.position_gain or reg.P_GAIN.default
         self.bus = EmulatedBus(self.servos, calibration.baudrate, seed)
         self.battery = 7.4
         self.unplugged = False
@@ -182,6 +193,8 @@ class Twin:
         self.goal = self.calibration.angles(counts)
         self.strength = np.array([servo.strength for servo in self.servos])
         self.plant.set_strength(self.strength)
+        gains = np.array([servo.get(reg.P_GAIN) for servo in self.servos], np.float64)
+        self.plant.set_gain(gains / self._gain)
 
     def _measure(self) -> None:
         """From the plant to the registers."""

@@ -5,9 +5,11 @@ The joint that it turns is somebody else's (``Measured``): here it is counts, du
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stride_hardware.settings import Wanted
 from stride_hardware.sts import registers as reg
 from stride_hardware.sts.protocol import Fault
 from stride_hardware.sts.registers import Register
@@ -128,6 +130,14 @@ class EmulatedServo:
         if self._tripped:
             share = min(share, 0.01 * self.get(reg.PROTECTIVE_TORQUE))
         return share if self.powered else 0.0
+
+    def set_up(self, wants: Iterable[Wanted]) -> None:
+        """Hold what it keeps without power, as ``calibrate servos`` leaves it."""
+        self._put(reg.LOCK, 0)
+        for setting, value in wants:
+            if setting.kept:
+                self.write(setting.field.address, bytes(setting.field.bytes_of(value)))
+        self._put(reg.LOCK, 1)
 
     def restart(self) -> None:
         """The power was gone: what is not EEPROM begins anew."""
