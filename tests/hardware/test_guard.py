@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from stride_hardware.emulator.bus import EmulatedBus
 from stride_hardware.guard import Watch
+from stride_hardware.state_file import record
 from stride_hardware.sts import registers as reg
 from tests.graph.harness import wait_until
 from tests.hardware.parts import TIMEOUT, emulated, on_a_port
@@ -28,10 +29,11 @@ DRIVER = """
     bus = RustypotBus("feetech", watch.port, 1_000_000, watch.bus_timeout)
     bus.write_power(watch.ids, True)
     guard = Guard(watch)
+    guard_process = guard._process.pid
     for beat in range(int(sys.argv[2])):
         guard.beat()
         if not beat:
-            print("up", flush=True)
+            print(guard_process, flush=True)
         time.sleep(0.01)
     bus.write_power(watch.ids, False)
     bus.close()
@@ -46,7 +48,7 @@ class Driver:
         self.wire, self.state = wire, folder / "state.json"
         watch = Watch(
             driver=0, backend="feetech", port=port, baudrate=1_000_000, bus_timeout=TIMEOUT,
-            ids=IDS, silence=0.5, damping_time=0.1, state_file=str(self.state),
+            ids=IDS, silence=0.5, damping_time=0.1, patience=60.0, state_file=str(self.state),
         )  # fmt: skip
         code = textwrap.dedent(DRIVER)
         self.process = subprocess.Popen(
@@ -54,12 +56,19 @@ class Driver:
             stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"up\n"
+        self.guard = int(self.process.stdout.readline())
         wait_until(lambda: all(servo.powered for servo in wire.servos))
 
     def cause(self) -> str:
         wait_until(self.state.is_file)
         return str(json.loads(self.state.read_text())["cause"])
+
+    def watched(self) -> bool:
+        """Whether the guard lives."""
+        try:
+            return f"{self.state}" in Path(f"/proc/{self.guard}/cmdline").read_text()
+        except OSError:
+            return False
 
 
 @pytest.fixture
@@ -119,6 +128,36 @@ def test_silence_is_no_proof_that_the_torque_is_off(
     assert driver.cause() == "driver died; not every servo answered the guard"
     assert [servo.powered for servo in wire.servos] == [False, True, False]
     driver.process.wait(10)
+
+
+def test_a_port_that_was_gone_with_the_driver_is_waited_for(
+    wire: EmulatedBus, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with on_a_port(wire, tmp_path / "bus") as port:
+        driver = Driver(wire, port, tmp_path, beats=6000)
+    driver.process.kill()  # the cable was pulled, then the driver died; the servos have power
+    driver.process.wait(10)
+    assert driver.cause() == (
+        f"driver died; port {port}: no such device: is the adapter plugged in?;"
+        " the guard waits for it, up to 60 s"
+    )
+    assert all(servo.powered for servo in wire.servos)
+    assert "the servos may still have torque\n" in capfd.readouterr().err
+    with on_a_port(wire, tmp_path / "bus"):
+        wait_until(lambda: driver.cause() == "driver died; torque taken off by the guard")
+        assert not any(servo.powered for servo in wire.servos)
+        wait_until(lambda: not driver.watched())
+
+
+def test_a_driver_that_came_later_ends_the_waiting(wire: EmulatedBus, tmp_path: Path) -> None:
+    with on_a_port(wire, tmp_path / "bus") as port:
+        driver = Driver(wire, port, tmp_path, beats=6000)
+    driver.process.kill()
+    driver.process.wait(10)
+    assert "the guard waits" in driver.cause() and driver.watched()
+    record(driver.state, "off", "")
+    wait_until(lambda: not driver.watched())
+    assert driver.cause() == ""
 
 
 def test_a_driver_that_ends_in_order_needs_no_guard(

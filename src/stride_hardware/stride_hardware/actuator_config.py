@@ -31,6 +31,9 @@ class ActuatorConfig(RobotChoice):
     guard_timeout: float = param(
         0.4, doc="this long without a tick is a hang", unit="s", min=0.05, max=10.0
     )
+    guard_patience: float = param(
+        600.0, doc="for a port that is gone when the driver ends", unit="s", min=0.0, max=86400.0
+    )
     stop_after: float = param(
         0.0, doc="end the run this long after the motors came on; 0: never", unit="s", min=0.0
     )

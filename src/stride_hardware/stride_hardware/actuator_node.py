@@ -160,6 +160,7 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
             ids=made.ids,
             silence=max(config.guard_timeout, 3.0 / config.rate_hz),
             damping_time=config.driver.damping_time,
+            patience=config.guard_patience,
             state_file=str(self._state_path()),
         )
 

@@ -4,7 +4,8 @@
 
 The driver writes a byte a tick to its standard input. When they stop, because the driver was killed
 (the pipe ends) or hangs, it kills what is left of the driver, opens the port and lets the torque
-fall to nothing. It outlives the driver for that moment only.
+fall to nothing. It outlives the driver for that moment only, or until a port that is gone is back:
+servos that have power hold their last goal until then.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from stride_hardware.state_file import record
 _BYE = b"q"
 _STEP_S = 0.02
 _TRIES = 50
+_PROMPT_S = 1.0
+"""For so long the port is tried at each step: a driver that was killed still holds it a moment."""
+_WAIT_S = 0.5
+"""Between two tries after that."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Watch:
         driver: its process id.
         silence: this long without a byte is a hang [s].
         damping_time: over which the torque falls [s].
+        patience: to wait for a port that is gone [s].
     """
 
     driver: int
@@ -47,6 +53,7 @@ class Watch:
     ids: Sequence[int]
     silence: float
     damping_time: float
+    patience: float
     state_file: str
 
 
@@ -99,25 +106,55 @@ def wait(pipe: int, silence: float) -> str:
 
 def release(watch: Watch, cause: str) -> bool:
     """Take the torque off; whether every servo confirmed it."""
-    from stride_hardware.rustypot_bus import RustypotBus
-
     if os.getppid() == watch.driver:  # else it is gone, and its number may be another's by now
         with suppress(ProcessLookupError):
             os.kill(watch.driver, signal.SIGKILL)  # one that hangs holds the port
-    trouble = ""
-    for _ in range(_TRIES):  # a port that is gone may come back
+    began, said = time.monotonic(), None
+    while True:
         try:
-            bus = RustypotBus(watch.backend, watch.port, watch.baudrate, watch.bus_timeout)
-            if _let_go(bus, watch):
+            if _attempt(watch):
                 _say(watch, "locked", f"{cause}; torque taken off by the guard")
                 return True
-            trouble = "not every servo answered the guard"
-            break
+            _say(watch, "unknown", f"{cause}; not every servo answered the guard")
+            return False
         except BusError as error:
             trouble = str(error)
+        waited = time.monotonic() - began
+        if waited < _PROMPT_S:
             time.sleep(_STEP_S)
-    _say(watch, "unknown", f"{cause}; {trouble}")
-    return False
+            continue
+        if waited >= watch.patience:
+            _say(watch, "unknown", f"{cause}; {trouble}")
+            return False
+        if said is None:
+            waits = f"{cause}; {trouble}; the guard waits for it, up to {watch.patience:.0f} s"
+            print(f"stride: {waits}: the servos may still have torque", file=sys.stderr, flush=True)
+            said = _say(watch, "unknown", waits)
+        elif said and _content(watch.state_file) not in (said, ""):
+            return False  # a driver that came later has the servos, and a guard of its own
+        time.sleep(_WAIT_S)
+
+
+def _attempt(watch: Watch) -> bool:
+    """Open the port and let the torque go; whether every servo confirmed it.
+
+    Raises:
+        BusError: the port is gone, or somebody else's.
+    """
+    from stride_hardware.rustypot_bus import RustypotBus
+
+    bus = RustypotBus(watch.backend, watch.port, watch.baudrate, watch.bus_timeout)
+    try:
+        return _let_go(bus, watch)
+    finally:
+        bus.close()
+
+
+def _content(state_file: str) -> str:
+    try:
+        return Path(state_file).read_text("utf-8")
+    except OSError:
+        return ""
 
 
 def _let_go(bus: MotorBus, watch: Watch) -> bool:
@@ -138,12 +175,13 @@ def _let_go(bus: MotorBus, watch: Watch) -> bool:
     return False
 
 
-def _say(watch: Watch, state: str, cause: str) -> None:
-    """On disk; one line if that cannot be: nobody else is left to say it."""
+def _say(watch: Watch, state: str, cause: str) -> str:
+    """On disk, and what stands there; one line if that cannot be: nobody else is left to say it."""
     try:
-        record(Path(watch.state_file), state, cause)
+        return record(Path(watch.state_file), state, cause)
     except OSError as error:
         print(f"stride: {state}: {cause} ({watch.state_file}: {error.strerror})", file=sys.stderr)
+        return ""
 
 
 def main() -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 
-def record(path: Path, state: str, cause: str, **details: Any) -> None:
-    """Write state and cause.
+def record(path: Path, state: str, cause: str, **details: Any) -> str:
+    """Write state and cause; what the file then says.
 
     Raises:
         OSError: it cannot be written.
@@ -20,10 +20,12 @@ def record(path: Path, state: str, cause: str, **details: Any) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     content = {"time": now, "state": state, "cause": cause, **details}
     fresh = path.with_suffix(f".{os.getpid()}.new")
+    text = json.dumps(content, indent=2) + "\n"
     try:
-        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        fresh.write_text(text, encoding="utf-8")
         fresh.replace(path)
     except OSError:
         with suppress(OSError):
             fresh.unlink()
         raise
+    return text
