@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class Watchdog:
 
     def status(self, tick: int) -> SafetyStatus:
         return self.around.answer("safety_status", tick)
+
+    def stands_at(self, tick: int) -> bool:
+        """Whether it has heard that state."""
+        return self.node._state_ns == tick * 10_000_000
 
     def call(self, name: str) -> Any:
         return self.around.graph.call(self.around.node, Trigger, f"safety/{name}")
@@ -285,10 +290,63 @@ def test_without_targets_a_robot_is_watched_all_the_same(graph: Graph, yaml: lis
         dog.imu(tick + step, roll=2.0)
         dog.around.say("joint_states", joints(), tick + step)
     heard = dog.around.heard
-    graph.until(lambda: heard["joint_commands"] and not heard["joint_commands"][-1].position)
+    graph.until(lambda: tick_of(heard["joint_commands"][-1]) == tick + 7)
+    assert not heard["joint_commands"][-1].position
     late = [tick_of(m) for m in heard["joint_commands"] if tick_of(m) > tick]
-    assert late[0] in (tick + 5, tick + 6)  # 0.05 s without a decision, rounding aside
+    # one tick may wait for its target, those after it do not
+    assert late == list(range(tick + 2, tick + 8))
     graph.until(lambda: heard["safety_status"][-1].reasons[:1] == ["TILT"])
+
+
+def test_targets_that_come_late_are_obeyed_and_each_state_is_judged(
+    graph: Graph, yaml: list[str]
+) -> None:
+    slow = {f"safety.checks.{name}.limit": 5.0 for name in ("state_stale", "imu_stale")}
+    dog = Watchdog(graph, yaml, watch_plant=True, **slow, **{"safety.checks.clock_jump.limit": 9.0})
+    tick, heard = dog.until_active(), dog.around.heard["joint_commands"]
+    for late in range(tick + 1, tick + 8):  # the target of the tick before, after the state
+        dog.imu(late)
+        dog.around.say("joint_states", joints(), late)
+        graph.until(partial(dog.stands_at, late))
+        dog.around.say("joint_targets", joints(SPEC.home + 0.01 * (late - tick)), late - 1)
+        if late > tick + 1:
+            dog.around.answer("joint_commands", late)
+    judged = {tick_of(m): m for m in heard if tick_of(m) > tick}
+    assert list(judged) == list(range(tick + 2, tick + 8))
+    moved = np.array([m.position for m in judged.values()])[:, 0] - SPEC.home[0]
+    assert (np.diff(moved) > 0.0).all() and moved[-1] >= 0.05
+    dog.go(tick + 8)
+    dog.go(tick + 9, joints(SPEC.home))  # in time again: the state waits for its own target
+    assert [tick_of(m) for m in heard].count(tick + 9) == 1
+
+
+def test_the_number_of_a_reason_that_goes_on_is_said_anew_and_that_of_a_former_one_stays(
+    dog: Watchdog,
+) -> None:
+    tick = dog.until_active() + 1
+    said = []
+    for step in range(250):
+        fallen = step < 140
+        dog.go(tick + step, roll=1.1 + 0.002 * step if fallen else 0.0)
+        status = dog.status(tick + step)
+        said.append(status.values[0])
+        assert status.reasons[0] == "TILT"
+    assert said[29] == pytest.approx(1.1, abs=0.005)
+    # FALL came too, at 0.3 s; from then on once a second, as long as it goes on
+    assert said[40:125] == [said[40]] * 85 and said[40] == pytest.approx(1.16, abs=0.005)
+    assert said[139] == pytest.approx(said[40] + 0.2, abs=0.005)
+    assert said[140:] == [said[139]] * 110
+
+
+def test_the_walls_clock_is_looked_at_as_often_as_the_limit_in_force_asks(
+    graph: Graph, yaml: list[str]
+) -> None:
+    stale = "safety.checks.state_stale.limit"
+    dog = Watchdog(graph, yaml, watch_plant=True, **{stale: 4.0})
+    assert dog.node._alarm.timer_period_ns == 2_000_000_000
+    (result,) = dog.node.set_parameters([Parameter(stale, value=0.5)])
+    assert result.successful, result.reason
+    assert dog.node._alarm.timer_period_ns == 250_000_000
 
 
 @pytest.mark.parametrize(

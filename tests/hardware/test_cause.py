@@ -11,10 +11,10 @@ from stride_hardware.cause import Cause
 from stride_msgs.msg import SafetyStatus
 
 
-def damping(*reasons: str) -> SafetyStatus:
+def damping(*reasons: str, value: float = 1.25) -> SafetyStatus:
     n = len(reasons)
     return SafetyStatus(
-        state=SafetyStatus.DAMPING, reasons=list(reasons), values=[1.25] * n, limits=[1.0] * n
+        state=SafetyStatus.DAMPING, reasons=list(reasons), values=[value] * n, limits=[1.0] * n
     )
 
 
@@ -22,6 +22,8 @@ def test_the_watchdogs_reason_is_named_until_the_motors_have_torque_again() -> N
     cause = Cause()
     assert cause.of("", powered=True) == ""
     cause.hear(damping("TILT", "FALL"))
+    assert cause.of("", powered=False) == "watchdog: TILT (1.25, limit 1), FALL (1.25, limit 1)"
+    cause.hear(damping("TILT", "FALL", value=2.0))  # it goes on; this is how it began
     assert cause.of("", powered=False) == "watchdog: TILT (1.25, limit 1), FALL (1.25, limit 1)"
     cause.hear(SafetyStatus(state=SafetyStatus.STANDBY))
     assert cause.of("", powered=False) == ""

@@ -6,11 +6,14 @@ when a target completes a tick, and by its own timer when nothing comes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.timer import Timer
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -25,6 +28,8 @@ from stride_control.wire import Stencil
 from stride_core import safety
 from stride_msgs.msg import MotorStates, SafetyStatus
 
+_EXPLAIN_EVERY_S = 1.0
+"""The numbers of reasons that go on are said anew so often."""
 _SAID_ONCE = ("SPEED_LIMIT",)
 """What limits every brisk step is no news."""
 
@@ -49,7 +54,8 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._heard = Vigilance(self.robot, config.expect_motors, nodes)
         self._first_s: float | None = None
         self._waiting_ns: int | None = None
-        self._decided_s = -np.inf
+        self._decided_s = self._explained_s = -np.inf
+        self._missed = False  # a tick went by without a target
         self._state_ns = 0
         self._said = (-1, -1, -1)
         self._reported = (-1, -1)
@@ -66,9 +72,11 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         self._listen()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._heard_ns = self._steady.now().nanoseconds
-        if config.watch_plant:
-            period = 0.5 * config.safety.checks.state_stale.limit
-            self.create_timer(period, self._on_timer, clock=self._steady)
+        self._alarm: Any = self._make_alarm(config) if config.watch_plant else None
+
+    def _make_alarm(self, config: SafetyNodeConfig) -> Timer:
+        period = 0.5 * config.safety.checks.state_stale.limit
+        return self.create_timer(period, self._on_timer, clock=self._steady)
 
     def _listen(self) -> None:
         config, heard = self.config, self._heard
@@ -90,10 +98,14 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
     def apply(self, config: SafetyNodeConfig) -> None:
         """Take the servo's own speed for a limit where it is lower."""
         self._thresholds = config.safety.for_servo(self.robot.servo)
+        if alarm := getattr(self, "_alarm", None):  # its period is that of a limit
+            self.destroy_timer(alarm)
+            self._alarm = self._make_alarm(config)
 
     # --- what comes in --------------------------------------------------------------------------
 
     def _on_state(self, data: bytes) -> None:
+        before_s = self._heard.state_s
         try:
             self._state_ns = self._heard.state(data)
         except ValueError as error:
@@ -108,14 +120,19 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         fed_s = max(self._heard.target_s, self._first_s)
         # by either sign: a target stamped in the future must not silence the watchdog
         overdue = abs(state_s - fed_s) > self._thresholds.checks.target_stale.limit
-        if self._waiting_ns == self._state_ns or overdue or self._idle(state_s):
+        if self._waiting_ns == self._state_ns or overdue or self._unwatched(state_s, before_s):
             self._decide(state_s)
 
-    def _idle(self, now: float) -> bool:
-        """On a robot, too long without a decision: whoever sends targets may be gone, and there is
-        more to watch than them."""
-        since = max(self._decided_s, now if self._first_s is None else self._first_s)
-        return self.config.watch_plant and now - since > self._thresholds.checks.tick_overrun.limit
+    def _unwatched(self, now: float, before: float) -> bool:
+        """On a robot, a state that must not wait for its target: the one before had none in time,
+        at the start none for too long. There is more to watch than the targets."""
+        if not self.config.watch_plant:
+            return False
+        if self._decided_s == -np.inf:
+            first = now if self._first_s is None else self._first_s
+            return now - first > self._thresholds.checks.tick_overrun.limit
+        self._missed |= self._decided_s < before
+        return self._missed
 
     def _on_target(self, data: bytes) -> None:
         try:
@@ -126,6 +143,7 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         if not answers:
             return  # the plant repeated a tick that is over: this is no answer to the present one
         stamp = self._waiting_ns = peek_stamp(data)
+        self._missed &= stamp < self._state_ns
         # In processes of their own a target may overtake the state that it answers: wait for it.
         if stamp <= self._state_ns:
             self._decide(self._state_ns / NANOSECONDS)
@@ -194,7 +212,8 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
             self._answer = self._weak_command(decision)
         self._commands.publish(self._answer)
         said = (int(self._state.mode), int(decision.action), int(decision.reasons))
-        if said != self._said:
+        again = said[2] and self._decided_s - self._explained_s >= _EXPLAIN_EVERY_S
+        if said != self._said or again:
             self._said = said
             self._describe(decision)
         self._statuses.publish(self._status.fill(self._state_ns))
@@ -211,7 +230,8 @@ class SafetyNode(StrideNode[SafetyNodeConfig]):
         return command
 
     def _describe(self, decision: safety.Decision) -> None:
-        explained = self._explained = safety.explain(self._thresholds, decision)
+        explained = safety.explain(self._thresholds, decision, self._explained)
+        self._explained, self._explained_s = explained, self._decided_s
         state, action, _ = self._said
         status = SafetyStatus(state=state, action=action)
         status.reasons = [item.reason for item in explained]

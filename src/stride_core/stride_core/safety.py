@@ -7,6 +7,7 @@ Pure and batched: the safety node and training call the same lines. A check with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -304,11 +305,19 @@ def _approach(
     )
 
 
-def explain(config: SafetyConfig, decision: Decision) -> list[Explanation]:
-    """The reasons of one robot's decision (no leading dimensions), the strictest first."""
-    held = int(decision.reasons)
+def explain(
+    config: SafetyConfig, decision: Decision, before: Sequence[Explanation] = ()
+) -> list[Explanation]:
+    """The reasons of one robot's decision (no leading dimensions), the strictest first.
+
+    A reason that is only latched keeps the number that it had ``before``: that of now would be one
+    with which nothing is wrong.
+    """
+    held, known = int(decision.reasons), {one.reason: one for one in before}
     said = [
-        Explanation(name.upper(), float(value), float(limit))
+        known[name.upper()]
+        if value <= limit and name.upper() in known
+        else Explanation(name.upper(), float(value), float(limit))
         for name, bit, value, limit in zip(
             NAMES, config.table.bit.tolist(), decision.values, config.table.limit, strict=True
         )

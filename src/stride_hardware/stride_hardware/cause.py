@@ -15,12 +15,17 @@ class Cause:
 
     def __init__(self) -> None:
         self._own = self._watchdogs = ""
+        self._reasons: tuple[str, ...] = ()
 
     def hear(self, status: SafetyStatus) -> None:
-        """Take the watchdog's word."""
+        """Take the watchdog's word; the numbers are those with which its reasons began."""
+        names, before = tuple(status.reasons), self._reasons
+        self._reasons = names if status.state >= SafetyStatus.DAMPING else ()
+        if self._reasons and self._reasons == before:
+            return
         self._watchdogs = ""
         if status.state >= SafetyStatus.DAMPING:
-            reasons = zip(status.reasons, status.values, status.limits, strict=False)
+            reasons = zip(names, status.values, status.limits, strict=False)
             words = (f"{name} ({value:.3g}, limit {most:.3g})" for name, value, most in reasons)
             self._watchdogs = f"watchdog: {', '.join(words)}"
 
