@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stride_hardware.driver import Driver, DriverConfig, Power
 from stride_hardware.mock_bus import MockBus
+from stride_hardware.motors import Sample
 from tests.hardware.parts import SPEC, mocked
 
 DT = 0.01
@@ -156,6 +158,27 @@ def test_a_servo_is_missing_after_so_many_ticks_and_comes_back() -> None:
         bench.tick(SPEC.home)
         bench.driver.read_health(bench.now)
     assert not bench.driver.missing.any()
+
+
+@pytest.mark.parametrize("health_per_tick", [1, 7, 20])
+def test_each_missing_servo_has_its_turn_and_no_tick_tries_two(
+    health_per_tick: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(replace(CONFIG, health_per_tick=health_per_tick))
+    bench.bus.silent = {5, 9}
+    asked: list[list[int]] = []
+    read = bench.bus.read
+
+    def listen(ids: Sequence[int], budget: float) -> Sample:
+        asked.append(list(ids))
+        return read(ids, budget)
+
+    monkeypatch.setattr(bench.bus, "read", listen)
+    for _ in range(46):
+        bench.tick()
+        bench.driver.read_health(bench.now)
+    tries = [[servo for servo in ids if servo in (5, 9)] for ids in asked[6:]]
+    assert sorted(filter(None, tries)) == [[5], [5], [9], [9]]
 
 
 def test_when_the_line_is_back_all_are_read_at_once() -> None:

@@ -36,6 +36,9 @@ _OFF_REPEAT = 20
 """Nobody answers a sync write: torque off is written so many ticks in a row, then now and then."""
 
 
+_RETRY_EVERY = 10
+"""Ticks between two tries of a missing servo, which may cost a timeout each."""
+
 _FUTURE_S = 0.05
 """Clocks of one machine do not differ by more."""
 
@@ -154,7 +157,7 @@ class Driver:
         self._commanded_at = -np.inf
         self._confirmed = False
         self._off_ticks = self._silent_ticks = 0
-        self._turn = 0
+        self._turn = self._reads = 0
         self.health: list[Health | None] = [None] * joints
         self._unheard = np.zeros(joints, np.int64)
 
@@ -172,17 +175,18 @@ class Driver:
     # --- the tick -------------------------------------------------------------------------------
 
     def read(self, now: float) -> Reading:
-        """Read all servos but those that are missing, of which one is tried.
+        """Read all servos but those that are missing, of which one is tried now and then.
 
         Raises:
             BusError: the port is gone.
         """
         config, tried = self.config, ~self.missing
         lost = np.flatnonzero(self.missing)
+        self._reads += 1
         if self.missing.all():  # the line was cut: when it is back, all are
             tried[:] = True
-        elif len(lost) and self._turn % 10 == 0:
-            tried[lost[self._turn // 10 % len(lost)]] = True
+        elif len(lost) and self._reads % _RETRY_EVERY == 0:
+            tried[lost[self._reads // _RETRY_EVERY % len(lost)]] = True
         rows = np.flatnonzero(tried)
         sample = self.bus.read([self._ids[row] for row in rows], config.read_budget)
         fresh = np.zeros(len(self._ids), bool)
