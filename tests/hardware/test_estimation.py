@@ -134,11 +134,12 @@ def test_a_turn_is_followed() -> None:
     np.testing.assert_allclose(turned, quat_from_rpy((0.0, 0.0, 1.0)), atol=2e-3)
 
 
-@pytest.mark.parametrize("field", Readings._fields)
+@pytest.mark.parametrize("field", sorted(set(Readings._fields) - {"stance"}))
 def test_what_is_not_finite_changes_nothing_for_good(field: str) -> None:
-    if field in ("stance", "orientation"):
-        return
-    fine = standing(np.array([0.0, 0.0, 0.0, 1.0]))
+    level = np.array([0.0, 0.0, 0.0, 1.0])
+    fine = standing(level)
+    if field == "orientation":
+        fine = fine._replace(orientation=level)
     state = estimation.initial((), 4)
     for tick in range(50):
         broken = fine._replace(**{field: np.full_like(getattr(fine, field), np.nan)})

@@ -9,7 +9,9 @@ from pathlib import Path
 from stride_control.config import RobotChoice
 from stride_core.config import param
 
+from stride_hardware.calibration import Calibration
 from stride_hardware.driver import DriverConfig
+from stride_hardware.guard import Watch
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,27 @@ class ActuatorConfig(RobotChoice):
                 f" {self.bus_timeout:g}"
             )
 
+    def state_path(self, robot: str) -> Path:
+        """Where the driver's last state is kept."""
+        usual = home("XDG_STATE_HOME", ".local/state") / f"{robot}.last_state.json"
+        return Path(self.state_file) if self.state_file else usual
+
+
+def watch(config: ActuatorConfig, calibration: Calibration) -> Watch:
+    """What this process tells its guard."""
+    return Watch(
+        driver=os.getpid(),
+        backend=calibration.backend,
+        port=config.port,
+        baudrate=calibration.baudrate,
+        bus_timeout=config.bus_timeout,
+        ids=calibration.ids,
+        silence=max(config.guard_timeout, 3.0 / config.rate_hz),
+        damping_time=config.driver.damping_time,
+        patience=config.guard_patience,
+        state_file=str(config.state_path(calibration.robot)),
+    )
+
 
 def home(variable: str, otherwise: str) -> Path:
     """A folder of the user's by the XDG base directory specification."""
@@ -61,8 +84,3 @@ def home(variable: str, otherwise: str) -> Path:
 def calibration_path(robot: str) -> Path:
     """Where a robot's calibration is kept."""
     return home("XDG_CONFIG_HOME", ".config") / f"{robot}.calibration.yaml"
-
-
-def state_path(robot: str) -> Path:
-    """Where the driver's last state is kept."""
-    return home("XDG_STATE_HOME", ".local/state") / f"{robot}.last_state.json"

@@ -7,7 +7,6 @@ activate begins to read and to obey, deactivate takes the torque off.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -25,11 +24,11 @@ from stride_control.messages import NANOSECONDS, Rows, doubles, stamp_ns, to_sta
 from stride_control.node import TICK_QOS, StrideNode
 
 from stride_hardware import calibration, state_file
-from stride_hardware.actuator_config import ActuatorConfig, calibration_path, state_path
+from stride_hardware.actuator_config import ActuatorConfig, calibration_path, watch
 from stride_hardware.cause import Cause
 from stride_hardware.driver import Driver, Power, Reading, untimely
 from stride_hardware.figures import LoopFigures, fill_motors
-from stride_hardware.guard import Guard, Watch
+from stride_hardware.guard import Guard
 from stride_hardware.layouts import LAYOUTS
 from stride_hardware.lifecycle import Lifecycle
 from stride_hardware.mock_bus import MockBus
@@ -107,7 +106,7 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to read, and to obey."""
         if self.config.guard and self._calibration.backend != "mock":
-            self._guard = Guard(self._watch())
+            self._guard = Guard(watch(self.config, self._calibration))
         period = 1.0 / self.config.rate_hz
         self._figures = LoopFigures(period)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -148,25 +147,6 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
         if made.backend == "mock":
             return MockBus(dict(zip(made.ids, made.counts(self.robot.home).tolist(), strict=True)))
         return RustypotBus(made.backend, config.port, made.baudrate, config.bus_timeout)
-
-    def _watch(self) -> Watch:
-        made, config = self._calibration, self.config
-        return Watch(
-            driver=os.getpid(),
-            backend=made.backend,
-            port=config.port,
-            baudrate=made.baudrate,
-            bus_timeout=config.bus_timeout,
-            ids=made.ids,
-            silence=max(config.guard_timeout, 3.0 / config.rate_hz),
-            damping_time=config.driver.damping_time,
-            patience=config.guard_patience,
-            state_file=str(self._state_path()),
-        )
-
-    def _state_path(self) -> Path:
-        given = self.config.state_file
-        return Path(given) if given else state_path(self.robot.name)
 
     # --- the tick -------------------------------------------------------------------------------
 
@@ -220,7 +200,7 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
         self._count_voices(now)
         if self._guard is not None and not self._guard.alive:
             self.get_logger().error("the guard died: started again")
-            self._guard = Guard(self._watch())
+            self._guard = Guard(watch(self.config, self._calibration))
 
     def _count_voices(self, now: float) -> None:
         """A second voice on joint_commands: nobody knows whom to obey, so nobody is."""
@@ -320,11 +300,12 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
             self.get_logger().info(f"{now[0]}: {driver.cause}")
         self._recorded = now
         self._publish_health()
+        path = self.config.state_path(self.robot.name)
         missing = [j for j, lost in zip(self.robot.joints, driver.missing, strict=True) if lost]
         try:
-            state_file.record(self._state_path(), *now, robot=self.robot.name, missing=missing)
+            state_file.record(path, *now, robot=self.robot.name, missing=missing)
         except OSError as error:
-            self.warn_once("state_file", f"{self._state_path()}: {error.strerror}")
+            self.warn_once("state_file", f"{path}: {error.strerror}")
 
     def _cause(self) -> str:
         driver = self._driver
