@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stride_core.action import ActionConfig, ActionLayout
-from stride_core.contract import Contract, ContractError, Normaliser, Provenance
+from stride_core.contract import Contract, ContractError, NominalGait, Normaliser, Provenance
 from stride_core.observation import DEPLOYABLE, Observation
 from stride_core.robot import load_robot
 
@@ -24,7 +24,7 @@ def contract(**changes: Any) -> Contract:
     rng = np.random.default_rng(0)
     rest: dict[str, Any] = {
         "rate_hz": 50.0,
-        "gait": "trot",
+        "gait": NominalGait("trot", {"cycle_time": 0.45}),
         "normaliser": Normaliser(
             tuple(rng.normal(size=LAYOUT.size).tolist()),
             tuple(rng.uniform(0.1, 2.0, LAYOUT.size).tolist()),
@@ -46,6 +46,24 @@ def test_numbers_come_back_to_the_last_bit(mean):
     normaliser = Normaliser(tuple(mean), (1.0,) * len(mean))
     written = contract(normaliser=normaliser)
     assert Contract.from_json(written.to_json()) == written
+
+
+def test_a_gait_is_this_one_within_a_twentieth():
+    gait = NominalGait("trot", {"cycle_time": 0.4, "stance_length": 0.0})
+    shape = np.array([0.085, 0.03, 0.4, 0.0, 0.0, 1.0])  # height ... stride
+    assert gait.differs("trot", shape) == ""
+    assert gait.differs("pace", shape) == "it is for the gait trot, not pace"
+    for part, at_most, beyond in ((2, 0.419, 0.421), (3, -0.0019, -0.0021), (0, 0.05, None)):
+        shape_now = shape.copy()
+        shape_now[part] = at_most
+        assert gait.differs("trot", shape_now) == ""
+        if beyond is not None:
+            shape_now[part] = beyond
+            assert "it is for" in gait.differs("trot", shape_now)
+    shape[2] = np.nan
+    assert "not nan" in gait.differs("trot", shape)
+    with pytest.raises(ValueError, match="pattern: 'hop': expected one of trot"):
+        NominalGait("hop")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +108,7 @@ def test_what_does_not_fit_is_named_in_one_line(changes, told):
     [
         (lambda d: d.pop("joints"), "joints: missing"),
         (lambda d: d.update(colour=1), "'colour': unknown key"),
-        (lambda d: d.update(format=2), "format: 2: expected 1"),
+        (lambda d: d.update(format=1), "format: 1: expected 2"),
         (lambda d: d.update(rate_hz="50"), "rate_hz: '50': expected a number"),
         (lambda d: d["normaliser"]["std"].pop(), "std: 59 values for 60 of mean"),
         (lambda d: d["normaliser"].update(std=[0.0] * 60), "std: 0: expected positive"),
