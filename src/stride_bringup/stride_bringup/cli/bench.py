@@ -15,12 +15,16 @@ def parser() -> Parser:
     made = Parser(prog="./stride bench", description=__doc__)
     made.add_argument(
         "what",
-        choices=("graph", "policy", "safety", "training"),
+        choices=("graph", "policy", "swaps", "safety", "training"),
         help="graph: latency of a tick, real-time factor; policy: of an answer, and of its node;"
-        " safety: of the watchdog's step, and of its node; training: steps/s beside the physics'",
+        " swaps: ticks missed while policies change in real time; safety: of the watchdog's step,"
+        " and of its node; training: steps/s beside the physics'",
     )
     made.add_argument(
-        "--policy", default="untrained", metavar="NAME|PATH", help="of policy; a name or a path"
+        "--policy",
+        default="untrained",
+        metavar="NAME|PATH",
+        help="of policy and swaps; a name or a path",
     )
     made.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return made
@@ -63,4 +67,11 @@ def _policy(name: str) -> tuple[dict[str, Any], str]:
     return result, policy.table(result)
 
 
-_MEASURE = {"graph": _graph, "safety": _safety, "policy": _policy}
+def _swaps(name: str) -> tuple[dict[str, Any], str]:
+    from stride_bringup.bench import swaps
+
+    result = swaps.measure(name)
+    return result, swaps.table(result)
+
+
+_MEASURE = {"swaps": _swaps, "graph": _graph, "safety": _safety, "policy": _policy}
