@@ -9,9 +9,16 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stride_core.contract import METADATA_KEY, ContractError
-from stride_core.policy_file import TEXT_DIGEST_KEY, read_contract, write_contract
+from stride_core.contract import METADATA_KEY, ContractError, Provenance
+from stride_core.policy_file import (
+    LARGEST_CONTRACT,
+    TEXT_DIGEST_KEY,
+    read_contract,
+    write_contract,
+)
 from tests.policy.models import Mlp, contract_of, policy_bytes, wide
+
+from stride_core import policy_file
 
 CONTRACT = contract_of(rate_hz=1.0 / 3.0 * 300.0)
 MODEL = Mlp.random(CONTRACT.normaliser, 12, 0, 0.1, (4,)).model()
@@ -32,6 +39,21 @@ def test_onnx_itself_reads_the_same_model_and_finds_the_contract_in_its_metadata
     found = {entry.key: entry.value for entry in model.metadata_props}
     assert found.keys() == {METADATA_KEY, TEXT_DIGEST_KEY}
     assert found[METADATA_KEY] == read_contract(WHOLE).to_json()
+
+
+def test_a_contract_that_would_hold_up_a_tick_is_neither_written_nor_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk = {"talk": "x" * LARGEST_CONTRACT}
+    long = dataclasses.replace(CONTRACT, provenance=Provenance("test", 0, 0, versions=talk))
+    with pytest.raises(ContractError, match="characters: expected at most 200000"):
+        write_contract(MODEL.SerializeToString(), long)
+    with monkeypatch.context() as patch:
+        patch.setattr(policy_file, "LARGEST_CONTRACT", 2 * LARGEST_CONTRACT)
+        data = write_contract(MODEL.SerializeToString(), long)
+        assert read_contract(data).provenance.versions == talk
+    with pytest.raises(ContractError, match="characters: expected at most 200000"):
+        read_contract(data)
 
 
 def test_a_model_keeps_its_other_metadata_and_gets_one_contract() -> None:

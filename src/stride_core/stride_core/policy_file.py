@@ -23,6 +23,9 @@ INPUT, OUTPUT = "observation", "action"
 LARGEST_FILE = 50_000_000
 """No policy file is larger than this [bytes]."""
 
+LARGEST_CONTRACT = 200_000
+"""No contract is longer [characters]: for as long as JSON is read, 2 to 6 ms, nothing else runs."""
+
 TEXT_DIGEST_KEY = f"{METADATA_KEY}.sha256"
 
 _GRAPH, _METADATA, _FUNCTION = 7, 14, 25  # of ModelProto
@@ -41,7 +44,7 @@ def write_contract(model: bytes, contract: Contract) -> bytes:
         contract: its ``weights_sha256`` is computed here.
 
     Raises:
-        ContractError: the bytes are no ONNX model; one line.
+        ContractError: the bytes are no ONNX model, or the contract is too long; one line.
     """
     rest = [
         field
@@ -49,7 +52,7 @@ def write_contract(model: bytes, contract: Contract) -> bytes:
         if number != _METADATA or _entry(content)[0] not in (METADATA_KEY, TEXT_DIGEST_KEY)
     ]
     sealed = dataclasses.replace(contract, weights_sha256=_digest(model))
-    text = sealed.to_json()
+    text = _short(sealed.to_json())
     digest = hashlib.sha256(text.encode()).hexdigest()
     entries = [_metadata(METADATA_KEY, text), _metadata(TEXT_DIGEST_KEY, digest)]
     return b"".join([*rest, *entries])
@@ -59,8 +62,8 @@ def read_contract(data: bytes) -> Contract:
     """Return the contract of a policy's file whose every byte is as it was written.
 
     Raises:
-        ContractError: not an ONNX file, cut short, without a contract, changed since it was
-            written, or of another version; one line.
+        ContractError: not an ONNX file, cut short, without a contract or with one that is too
+            long, changed since it was written, or of another version; one line.
     """
     properties = dict(
         _entry(content) for number, content, _ in _fields(data) if number == _METADATA
@@ -68,7 +71,7 @@ def read_contract(data: bytes) -> Contract:
     text = properties.get(METADATA_KEY)
     if text is None:
         raise ContractError(f"no contract: expected {METADATA_KEY!r} in the ONNX file's metadata")
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(_short(text).encode()).hexdigest()
     if properties.get(TEXT_DIGEST_KEY) != digest:
         raise ContractError(f"damaged: SHA-256 of the contract is {digest[:12]}…, not as written")
     contract = Contract.from_json(text)
@@ -79,6 +82,14 @@ def read_contract(data: bytes) -> Contract:
             f" expected {contract.weights_sha256[:12]}…"
         )
     return contract
+
+
+def _short(text: str) -> str:
+    if len(text) > LARGEST_CONTRACT:
+        raise ContractError(
+            f"contract: {len(text)} characters: expected at most {LARGEST_CONTRACT}"
+        )
+    return text
 
 
 def control_flow(model: bytes) -> list[str]:
