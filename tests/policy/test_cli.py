@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -142,6 +144,7 @@ def test_verify_finds_other_weights(capsys: pytest.CaptureFixture[str], tmp_path
         ({"action": np.zeros((2, 12))}, "expected arrays observation and action"),
         ({"observation": np.zeros((2, 59)), "action": np.zeros((2, 12))}, "expected (2, 60)"),
         ({"observation": np.zeros((2, 60)), "action": np.zeros((3, 12))}, "expected (2, 12)"),
+        ({"observation": np.array(1.0), "action": np.array(1.0)}, "observation: (): expected"),
     ],
 )
 def test_recorded_arrays_that_do_not_fit_are_refused(
@@ -161,6 +164,23 @@ def test_recorded_arrays_that_are_cut_short_are_refused(
         file = tmp_path / "recorded.npz"
         file.write_bytes(whole[:place])
         status, report = verified(capsys, "untrained", "--with", str(file))
+        assert status == 1
+        assert "expected arrays observation and action" in report["error"]
+
+
+def test_other_arrays_are_no_recording(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One array by itself; one whose header claims 400 TiB."""
+    file = tmp_path / "recorded.npz"
+    with file.open("wb") as out:
+        np.save(out, np.zeros((2, 60)))
+    header = BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (10**12, 60)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    claims = tmp_path / "claims.npz"
+    with ZipFile(claims, "w") as archive:
+        archive.writestr("observation.npy", header.getvalue())
+    for each in (file, claims):
+        status, report = verified(capsys, "untrained", "--with", str(each))
         assert status == 1
         assert "expected arrays observation and action" in report["error"]
 

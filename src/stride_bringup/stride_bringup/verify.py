@@ -60,9 +60,12 @@ def _arrays(policy: Policy, recorded: Path) -> Verified:
     try:
         with np.load(recorded, allow_pickle=False) as data:
             observation, action = (np.asarray(data[n], float) for n in ("observation", "action"))
-    except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+    except (
+        *(KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error),
+        MemoryError,  # a damaged shape
+    ) as error:
         raise ValueError(f"{recorded}: expected arrays observation and action: {error}") from None
-    count = len(observation)
+    count = len(observation) if observation.ndim else 0
     for name, array, size in (
         ("observation", observation, policy.observation.size),
         ("action", action, policy.action.size),
