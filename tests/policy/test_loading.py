@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stride_control.policy import loading
-from stride_control.policy.library import PolicyError, find_policy, policies, read_policy
+from stride_control.policy.library import (
+    PolicyError,
+    find_policy,
+    name_of,
+    policies,
+    read_policy,
+)
 from stride_control.policy.loading import Terms, load_policy
 from stride_core.contract import Normaliser
 from stride_core.policy_file import LARGEST_FILE
@@ -185,6 +191,28 @@ def test_a_policy_that_is_not_there_is_refused_with_those_that_are(folder: Path,
     line = str(caught.value)
     assert repr(name) in line and "\n" not in line
     assert "name or a path" in line or "single, walker, walker/int8, none" in line
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.onnx", b"two\nlines.onnx"])
+def test_a_name_that_no_message_bears_is_refused_in_one_line(folder: Path, name: bytes) -> None:
+    """Of a file that is there: its name would be in every residual."""
+    file = folder / os.fsdecode(name)
+    (folder / "single.onnx").rename(file)
+    for asked in (file.name, str(file)):
+        with pytest.raises(PolicyError, match=r"expected printable characters") as caught:
+            find_policy(asked, folder)
+        assert str(caught.value).isprintable()
+
+
+def test_a_policy_beside_which_one_stands_has_a_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder / "walker")
+    for asked in ("policy.onnx", "."):
+        assert name_of(find_policy(asked, Path("/nowhere")), Path("/nowhere")) == "walker"
+    (folder / "walker" / "policy.onnx").rename(folder / "policy.onnx")
+    assert name_of(folder / "policy.onnx", folder) == "policy"
+    assert find_policy("policy", folder) == folder / "policy.onnx"
 
 
 def test_a_policy_of_another_robots_shape_is_fine_where_that_robot_is(tmp_path: Path) -> None:

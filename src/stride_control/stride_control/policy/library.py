@@ -38,6 +38,8 @@ def find_policy(name: str, folder: Path) -> Path:
     """
     if not name or "\0" in name:
         raise PolicyError(f"policy {name!r}: expected a name or a path")
+    if not name.isprintable():  # bytes that are no UTF-8 are in no message
+        raise PolicyError(f"policy {name!a}: expected printable characters, in UTF-8")
     trouble = "not there"
     for place in (Path(name), folder / name, folder / f"{name}{_SUFFIX}"):
         try:
@@ -59,8 +61,8 @@ def policies(folder: Path) -> dict[str, Path]:
 def name_of(file: Path, folder: Path) -> str:
     """Short name of a policy's file."""
     name = file.with_suffix("")
-    short = name.parent if file.name == FILE else name
-    return str(short.relative_to(folder)) if short.is_relative_to(folder) else short.name
+    short = name.parent if file.name == FILE and name.parent != folder else name
+    return str(short.relative_to(folder)) if short.is_relative_to(folder) else short.absolute().name
 
 
 def read_policy(file: Path) -> tuple[bytes, Contract]:
