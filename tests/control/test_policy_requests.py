@@ -85,6 +85,25 @@ def test_a_new_file_in_the_watched_folder_takes_over(
     assert file.exists()
 
 
+def test_a_file_in_the_watched_folder_waits_for_its_turn_and_is_not_lost(
+    graph: Graph, folder: Path
+) -> None:
+    """It comes while another one has been loaded, and waits for a tick."""
+    watched = folder / "incoming"
+    watched.mkdir()
+    robot = Robot(graph, folder, policy="a", watch=str(watched))
+    robot.go(3)
+    write_policy(watched / "c.onnx", seed=7)
+    robot.node._ask("b", False).result(60.0)
+    for _ in range(3):
+        robot.node._look()
+    assert robot.until_event(PolicyEvent.CONFIRMED).policy.startswith("b@")
+    for _ in range(2):
+        robot.node._look()
+    assert robot.until_event(PolicyEvent.SWITCHED).policy.startswith("incoming/c@")
+    assert PolicyEvent.REFUSED not in [event.kind for event in robot.events]
+
+
 def test_whatever_is_refused_leaves_the_running_policy_alone(
     graph: Graph, robot: Robot, folder: Path
 ) -> None:

@@ -272,7 +272,11 @@ def test_while_one_is_on_its_way_no_other_is_taken(walk: Stage) -> None:
     walk.ask(B)
     walk.go()
     walk.ask(C)
-    assert [text for text, _ in walk.outcomes] == ["busy: b is on its way; try again"]
+    walk.go()
+    why = "busy: b is on its way; try again"
+    assert [text for text, _ in walk.outcomes] == [why]
+    refused = [event for _, event in walk.events if event.kind.name == "REFUSED"]
+    assert [(event.policy[0], event.reason) for event in refused] == [("c", why)]
 
 
 def test_who_comes_during_a_fade_waits_for_its_end(walk: Stage) -> None:

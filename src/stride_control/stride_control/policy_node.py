@@ -217,11 +217,11 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
 
     def _look(self) -> None:
         """On the background thread: what is new in the watched folder takes over, in its turn."""
-        if self._watched is None or self._switch.busy:
+        if self._watched is None or self._loader.waiting or self._switch.busy:
             return
         file = self._watched.look()
         if file is not None:
-            self._ask(str(file))
+            self._loader.take(file)
 
     def _show_in_parameter(self) -> None:
         """The parameter says which policy is in charge, whoever asked for it."""

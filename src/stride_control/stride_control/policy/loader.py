@@ -7,6 +7,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import NamedTuple
 
 from stride_control.policy.background import Background, one_line
@@ -47,6 +48,7 @@ class Loader:
         self._terms = terms
         self._background = background
         self._inbox: SimpleQueue[Request | _Refusal] = SimpleQueue()
+        self._turn, self._turns = 0, Lock()
 
     @property
     def waiting(self) -> bool:
@@ -72,13 +74,17 @@ class Loader:
 
     def name_of(self, policy: Policy) -> str:
         """By which ``load`` finds a policy again: short where it is in the folder."""
+        short = name_of(policy.path, self.folder)
         inside = policy.path.is_relative_to(self.folder)
-        return name_of(policy.path, self.folder) if inside else str(policy.path)
+        return short if inside and short != NONE else str(policy.path)
 
     def ask(
         self, name: str, wait: bool = True, busy: Callable[[], str] = lambda: ""
     ) -> Future[Outcome]:
         """Let a policy take over; returns at once.
+
+        None is the way out of whatever goes on: it waits for no file, and what was asked for
+        before it and is not loaded yet is refused.
 
         Args:
             name: as the user says it.
@@ -86,8 +92,20 @@ class Loader:
             busy: asked when its turn comes: why not now, or empty.
         """
         answer: Future[Outcome] = Future()
-        self._background.do(lambda: self._load(name, wait, busy, answer))
+        if name == NONE:
+            with self._turns:
+                self._turn += 1
+                self._hand_over(None, wait, answer)
+        else:
+            turn = self._turn
+            self._background.do(lambda: self._load(name, wait, busy, answer, turn))
         return answer
+
+    def take(self, file: Path) -> None:
+        """On the background thread: load a file now, before anybody else asks, and let it take over
+        as by `ask`.
+        """
+        self._load(str(file), False, lambda: "", Future(), self._turn)
 
     def deliver(self, switch: Switch) -> None:
         """On the control thread, before a tick: hand over what has been loaded or refused."""
@@ -99,18 +117,27 @@ class Loader:
                 switch.ask(item)
 
     def _load(
-        self, name: str, wait: bool, busy: Callable[[], str], answer: Future[Outcome]
+        self,
+        name: str,
+        wait: bool,
+        busy: Callable[[], str],
+        answer: Future[Outcome],
+        turn: int,
     ) -> None:
         try:
-            if name != NONE and (why := busy()):  # none is the way out of whatever goes on
+            if why := busy():
                 raise PolicyError(f"busy: {why}; try again")
             policy = self.load(name)
+            with self._turns:
+                if turn != self._turn:
+                    raise PolicyError(f"superseded by {NONE}")
+                self._hand_over(policy, wait, answer)
         except Exception as error:
             refused = error if isinstance(error, PolicyError) else PolicyError(one_line(error))
             self._inbox.put(_Refusal(name, refused))
             _settle(answer, Outcome(False, _measured(refused)))
-            return
 
+    def _hand_over(self, policy: Policy | None, wait: bool, answer: Future[Outcome]) -> None:
         def told(error: PolicyError | None, identity: str) -> None:
             if error is not None:
                 _settle(answer, Outcome(False, _measured(error)))

@@ -165,7 +165,9 @@ class Switch:
         if request.policy is None:
             self._supersede()
         if why := self.busy:
-            request.answer(PolicyError(f"busy: {why}; try again"), "")
+            error = PolicyError(f"busy: {why}; try again")
+            self.refuse(_identity(request.policy), error)
+            request.answer(error, "")
             return
         self._request = request
         if request.policy is not None:
