@@ -10,6 +10,8 @@ from stride_bringup.options import config_file
 from tests.graph.harness import FAST, Graph, Processes, stage
 from tests.graph.watching import Watcher, pause, paused
 
+from stride_operator import bag
+
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Watcher]]:
@@ -84,6 +86,14 @@ def test_each_has_a_clock_of_its_own(pair: dict[str, Watcher]) -> None:
     assert left.latest("clock").clock == stopped
     pause(left.graph, left.node, False)
     left.graph.until(lambda: left.latest("clock").clock != stopped)
+
+
+def test_a_robot_in_a_namespace_is_recorded(processes: Processes) -> None:
+    """The plant waits for the recorder to hear all, the robot's own clock too."""
+    run = processes.sim(*FAST, "--namespace", "left", "--seconds", "0.2", "--record", "bag")
+    assert run.wait() == 0, run.err
+    recorded = {message.topic for message in bag.read(processes.folder / "bag")}
+    assert {"/left/clock", "/left/odom", "/left/joint_commands"} <= recorded
 
 
 def test_a_twist_with_a_stamp_drives_too(processes: Processes, graph: Graph) -> None:

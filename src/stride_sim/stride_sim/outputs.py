@@ -34,17 +34,23 @@ from stride_sim.urdf import FixedJoint, read_urdf
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WORLD = "odom"
+CLOCK = "/clock"
 
 
 class Outputs:
-    """Publishers of everything the plant says."""
+    """Publishers of everything the plant says.
+
+    Attributes:
+        clock: the full name of its clock's topic.
+    """
 
     def __init__(self, node: Node, robot: RobotSpec, model: mujoco.MjModel) -> None:
         prefix = node.get_namespace().strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         # one clock for each namespace: two robots side by side are two simulations
-        clock = node.resolve_topic_name("clock") if prefix else "/clock"
+        clock = node.resolve_topic_name("clock") if prefix else CLOCK
         self._clock = node.create_publisher(Clock, clock, TICK_QOS)
+        self.clock: str = self._clock.topic_name
         self._imu = node.create_publisher(Imu, "imu", TICK_QOS)
         self._odom = node.create_publisher(Odometry, "odom", TICK_QOS)
         self._contacts = node.create_publisher(FootContacts, "foot_contacts", TICK_QOS)

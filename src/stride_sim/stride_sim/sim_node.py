@@ -25,7 +25,7 @@ from stride_msgs.srv import ResetSimulation, StepSimulation
 from stride_sim.exclusive import hold
 from stride_sim.falls import commanded_height, fallen
 from stride_sim.onlookers import Onlookers
-from stride_sim.outputs import Outputs
+from stride_sim.outputs import CLOCK, Outputs
 from stride_sim.pacing import Pacer
 from stride_sim.plant import Plant, Truth
 from stride_sim.sim_config import SimConfig
@@ -114,7 +114,9 @@ class SimNode(StrideNode[SimConfig]):
         return self._answered_ns < 0 or (self.config.waits and not self._answer)
 
     def _start_when_ready(self) -> None:
-        resolve = self.resolve_topic_name  # counting does not heed remappings
+        def resolve(topic: str) -> str:  # counting heeds neither remappings nor our own clock
+            return self.outputs.clock if topic == CLOCK else self.resolve_topic_name(topic)
+
         if not self.count_publishers(resolve("joint_commands")) or not all(
             self.count_subscribers(resolve(topic)) >= count for topic, count in self._wait_for
         ):
