@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from stride_core.action import ActionConfig
 from tests.policy.broken import BROKEN
 from tests.policy.models import ROBOT, write_policy
 from tests.policy.untrained import FOLDER
+
+from stride_bringup import options
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -41,6 +44,17 @@ def test_list_names_every_policy_and_what_it_is(capsys: pytest.CaptureFixture[st
     assert (rows["untrained"]["robot"], rows["untrained"]["action"]) == ("fivebar", "12-D")
     assert "untrained/int8" in rows
     assert len(said(capsys, "list")[1].splitlines()) == len(rows)
+
+
+def test_list_bears_a_file_whose_name_is_no_text(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (b"caf\xe9.onnx", b"two\nlines.onnx", b"well.onnx"):
+        write_policy(tmp_path / "one.onnx").rename(tmp_path / os.fsdecode(name))
+    monkeypatch.setattr(options, "policy_folder", lambda: tmp_path)
+    status, out, _ = said(capsys, "list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["caf\\udce9", "two\\nlines", "well"]
 
 
 def test_show_prints_the_contract_with_every_digit(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _list(given: Namespace) -> int:
+    from stride_control.messages import printable
     from stride_control.policy.library import policies, read_policy
 
     from stride_bringup.options import policy_folder
@@ -99,7 +100,7 @@ def _list(given: Namespace) -> int:
         print(json.dumps(rows))
         return 0
     for row in rows:
-        print("  ".join(f"{value!s:<12}" for value in row.values()).rstrip())
+        print(printable("  ".join(f"{value!s:<12}" for value in row.values()).rstrip()))
     if not rows:
         print(f"no policies in {policy_folder()}", file=sys.stderr)
     return 0
