@@ -14,7 +14,7 @@ from stride_control.policy.library import find_policy, read_policy
 from stride_bringup.options import policy_folder
 
 SWAPS = 50
-_SECONDS = 32.0
+_SECONDS = 45.0
 _GETS_UP_S = 3.0
 _PATIENCE_S = 30.0
 
