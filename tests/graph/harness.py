@@ -169,6 +169,7 @@ class Graph:
         rclpy.init(context=self.context, domain_id=domain)
         self._executor = EventsExecutor(context=self.context)
         self._nodes: list[Any] = []
+        self._clients: dict[tuple[Any, str], Any] = {}
 
     def add(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make a node, `make(*args, context=..., **kwargs)`, and spin it."""
@@ -186,17 +187,23 @@ class Graph:
         return wait_until(condition, self.spin)
 
     def call(self, node: Any, kind: Any, name: str, **fields: Any) -> Any:
-        """Call a service and return its response."""
-        client = node.create_client(kind, name)
+        """Call a service and return its response.
+
+        By one client a node and name: the server may not have found a new one when it answers, and
+        one in some hundred answers to new ones was lost.
+        """
+        client = self._clients.get((node, name))
+        if client is None:
+            client = self._clients[node, name] = node.create_client(kind, name)
         self.until(client.service_is_ready)
         future = client.call_async(kind.Request(**fields))
         self.until(future.done)
-        node.destroy_client(client)
         return future.result()
 
     def destroy(self, node: Any) -> None:
         """Take a node out."""
         self._nodes.remove(node)
+        self._clients = {key: one for key, one in self._clients.items() if key[0] is not node}
         self._executor.remove_node(node)
         node.destroy_node()
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,35 @@ def test_in_real_time_silence_switches_the_motors_off(graph: Graph) -> None:
     graph.until(lambda: controller.odometry and controller.odometry[-1].pose.pose.position.z < 0.05)
     assert node.counts["silence_faults"] >= 1
     assert node.statistics.missed > 10
+
+
+def test_a_late_timer_misses_nothing_and_its_time_is_made_up_for(graph: Graph) -> None:
+    """Ticks of 0.2 s; for 0.7 s nobody runs, after a tick has been answered."""
+    Controller(graph)
+    node = make(graph, lockstep=False, realtime_factor=0.05)
+    graph.until(lambda: node.statistics.ticks > 2)
+    began, ticks = monotonic(), node.statistics.ticks
+    latency = node.statistics.latest_latency
+    graph.until(lambda: node.statistics.latest_latency != latency)
+    sleep(0.7)
+    graph.until(lambda: monotonic() - began > 2.0)
+    assert node.statistics.missed == 0
+    assert node.statistics.ticks - ticks == pytest.approx(10, abs=2)
+
+
+def test_a_late_answer_is_a_missed_tick(graph: Graph) -> None:
+    """Ticks of 0.05 s; the third and the fifth are answered after two of them."""
+    controller = Controller(graph)
+
+    def late(command: JointState) -> list[JointState]:
+        if len(controller.states) in (3, 5):
+            sleep(0.1)
+        return [command]
+
+    controller.alter = late
+    node = make(graph, lockstep=False, realtime_factor=0.2)
+    graph.until(lambda: node.statistics.ticks > 8)
+    assert node.statistics.missed >= 2
 
 
 def test_a_silent_graph_hears_the_tick_again(graph: Graph) -> None:

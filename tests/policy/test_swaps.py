@@ -257,6 +257,10 @@ sys.exit(run(lambda: make_nodes(specs, options)))
 """All nodes but the policy's, in one process."""
 
 
+RECORDED_LATER = 10
+"""Ticks after those compared, in which the recorder hears the last of these."""
+
+
 def walk_to(user: Watcher, tick: int) -> None:
     """Step until a tick has been published."""
     now = stamp_ns(user.ask_for(0).stamp) // PERIOD
@@ -277,7 +281,7 @@ def stepped_swap(folder: Path, pair: tuple[str, str]) -> dict[str, list[bytes]]:
         runs.append(processes.start(*executable(policy), *ros_arguments(policy, options)))
         walk_to(user, 40)
         swap(graph, user.node, pair[1], wait=False)
-        walk_to(user, 200)
+        walk_to(user, 200 + RECORDED_LATER)
         for run in runs:
             run.process.terminate()
         assert [run.wait() for run in runs] == [0, 0], [run.err for run in runs]
@@ -295,6 +299,7 @@ def test_the_same_swap_at_the_same_tick_is_the_same_bag(
     two = stepped_swap(tmp_path / "two", pair)
     kinds = [deserialize_message(data, PolicyEvent).kind for data in one["/policy_event"]]
     assert kinds == [PolicyEvent.SWITCHED, PolicyEvent.LOADED, PolicyEvent.SWITCHED]
-    assert len(one["/residual"]) == 201
-    for topic in ("/policy_event", "/residual", "/joint_commands", "/joint_states", "/odom"):
-        assert one[topic] == two[topic], topic
+    assert one["/policy_event"] == two["/policy_event"]
+    for topic in ("/residual", "/joint_commands", "/joint_states", "/odom"):
+        assert min(len(one[topic]), len(two[topic])) >= 201
+        assert one[topic][:201] == two[topic][:201], topic

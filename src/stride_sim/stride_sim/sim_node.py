@@ -1,13 +1,16 @@
 """sim: the simulated plant. Its joint_states start each tick; joint_commands end it.
 
-In lockstep the plant waits for the command that bears the tick's stamp before it steps; in real
-time nobody waits, and the newest command is used.
+In lockstep the plant waits for the command that bears the tick's stamp before it steps. In real
+time a tick has one period for its answer, counted from its own state and not from the time when
+that was due: a late timer costs the graph nothing, and the next ticks follow closer until the time
+is made up for. A tick without an answer by then is missed, and the newest command is used.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from math import inf
 from pathlib import Path
 from time import monotonic, perf_counter_ns
 from typing import Any
@@ -26,7 +29,7 @@ from stride_sim.exclusive import hold
 from stride_sim.falls import commanded_height, fallen
 from stride_sim.onlookers import Onlookers
 from stride_sim.outputs import CLOCK, Outputs
-from stride_sim.pacing import Pacer
+from stride_sim.pacing import EARLY, Pacer
 from stride_sim.plant import Plant, Truth
 from stride_sim.sim_config import SimConfig
 from stride_sim.statistics import RunStatistics
@@ -43,6 +46,8 @@ _FARTHEST = 1000.0
 
 _NOT_BEGUN = "before the first tick: the graph is not complete yet"
 _IDLE_S = 0.01
+_ALMOST = 0.9
+"""Of a period: a timer of the same period may be a little early."""
 
 
 class SimNode(StrideNode[SimConfig]):
@@ -83,6 +88,8 @@ class SimNode(StrideNode[SimConfig]):
         self.create_service(StepSimulation, "~/step", self._on_step)
         paced = config.realtime_factor > 0.0
         self._pacer = Pacer(1.0 / config.plant.rate_hz, config.realtime_factor) if paced else None
+        # [s] for an answer; the first tick, and in lockstep every tick, ends with its answer alone
+        self._deadline = inf if self._pacer is None or config.waits else self._pacer.wall_period
         self._timer = self.create_timer(
             _IDLE_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -103,15 +110,22 @@ class SimNode(StrideNode[SimConfig]):
             self._start_when_ready()
         elif self._paused:
             return
-        elif self._pacer is None or self._awaits_answer():
-            self._retry_if_silent()
+        elif self._answer or (
+            self._answered_ns >= 0 and self._waited_s() > _ALMOST * self._deadline
+        ):
+            self._finish_if_due(EARLY)
         else:
-            for _ in range(1 if self.config.waits else self._pacer.due(monotonic())):
-                self._finish_tick()
+            self._retry_if_silent()
 
-    def _awaits_answer(self) -> bool:
-        """The first tick, and in lockstep every tick, ends with its answer alone."""
-        return self._answered_ns < 0 or (self.config.waits and not self._answer)
+    def _waited_s(self) -> float:
+        """For the answer to the present tick, on the wall's clock."""
+        return (perf_counter_ns() - self._published_at) / NANOSECONDS
+
+    def _finish_if_due(self, early: float = 0.0) -> None:
+        if not self._running or self._paused:
+            return
+        if self._pacer is None or self._pacer.due(monotonic(), early):
+            self._finish_tick()
 
     def _start_when_ready(self) -> None:
         def resolve(topic: str) -> str:  # counting heeds neither remappings nor our own clock
@@ -157,13 +171,15 @@ class SimNode(StrideNode[SimConfig]):
         if not self._obey(command):  # nor does it end the tick: a good one may follow
             return
         if stamp == self._now_ns and not self._answer:
-            self.statistics.add_latency((heard_at - self._published_at) * 1e-3)
+            taken = (heard_at - self._published_at) / NANOSECONDS
+            self.statistics.add_latency(1e6 * taken)
+            self.statistics.missed += taken > self._deadline
             self._answer = command
         if self._answered_ns < 0:
             self._begin()
         self._answered_ns = self._now_ns
-        if self._pacer is None and self._running and not self._paused and self._answer is command:
-            self._finish_tick()
+        if self._answer is command:
+            self._finish_if_due()
 
     def _begin(self) -> None:
         """The graph is connected from end to end: from here on time counts."""
@@ -216,7 +232,7 @@ class SimNode(StrideNode[SimConfig]):
 
     def _retry_if_silent(self) -> None:
         patience = _RETRY_S if self._answered_ns >= 0 else _FIRST_RETRY_S
-        if (perf_counter_ns() - self._published_at) * 1e-9 > patience and not self._answer:
+        if self._waited_s() > patience and not self._answer:
             self.counts["ticks_repeated"] = self.counts.get("ticks_repeated", 0) + 1
             self._publish(self.plant.truth())
 
