@@ -72,6 +72,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._reader = SceneReader(self.robot, config.imu_age)
         self._hearing: list[Any] = []
         self._showing = False
+        self._untold: list[Event] = []
         self._answered = -1
         self._begins: int | None = None
         self._message = Residual()
@@ -85,7 +86,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._listen_if_needed()
         self._service = SwapService(self, lambda name, wait: self._ask(name, wait))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_LISTEN_S, self._listen_if_needed, clock=steady)
+        self.create_timer(_LISTEN_S, self._between_ticks, clock=steady)
         if self._watched is not None:
             self.create_timer(_LOOK_S, lambda: background.do(self._look), clock=steady)
 
@@ -168,11 +169,8 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
                 return
             self._publish(self._switch.tick(scene, _tilt(scene)))
             self._say_if_other_gait(scene)
-        events = self._switch.events()
-        for event in events:
+        for event in self._switch.events():
             self._tell(event)
-        if any(event.kind is not EventKind.LOADED for event in events):
-            self._show_in_parameter()
 
     def _say_if_other_gait(self, scene: Scene) -> None:
         active = self._switch.active
@@ -203,12 +201,26 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         )
         message.header.stamp = to_stamp(self._reader.tick)
         self._events.publish(message)
+        self._untold.append(event)
+
+    def _between_ticks(self) -> None:
+        """What takes longer: a subscription, a line of the log, a parameter are 1 ms each."""
+        self._listen_if_needed()
+        if any(event.kind is not EventKind.LOADED for event in self._log()):
+            self._show_in_parameter()
+
+    def _log(self) -> list[Event]:
+        """Every event since the last call."""
+        told, self._untold = self._untold, []
         log = self.get_logger()
-        text = f"{event.kind.name} {message.policy or NONE}: {message.reason}"
-        if event.kind in _FAILURES:
-            log.warning(text)
-        else:
-            log.info(text)
+        for event in told:
+            policy, reason = printable(event.policy) or NONE, printable(event.reason)
+            text = f"{event.kind.name} {policy}: {reason}"
+            if event.kind in _FAILURES:
+                log.warning(text)
+            else:
+                log.info(text)
+        return told
 
     # --- requests -------------------------------------------------------------------------------
 
@@ -256,6 +268,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
 
     def destroy_node(self) -> None:
         """End the threads, too."""
+        self._log()
         self._service.close()
         self._background.close()
         super().destroy_node()

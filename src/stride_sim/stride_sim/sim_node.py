@@ -173,7 +173,7 @@ class SimNode(StrideNode[SimConfig]):
         if stamp == self._now_ns and not self._answer:
             taken = (heard_at - self._published_at) / NANOSECONDS
             self.statistics.add_latency(1e6 * taken)
-            self.statistics.missed += taken > self._deadline
+            self.statistics.missed += self._answered_ns >= 0 and taken > self._deadline
             self._answer = command
         if self._answered_ns < 0:
             self._begin()

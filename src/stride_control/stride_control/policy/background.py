@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
+from time import sleep
 
 _PATIENCE_S = 15.0
+_REST_S = 2e-4
+
+
+def rest() -> None:
+    """Between two pieces of work of 1 ms or less: the control loop shares the interpreter, and the
+    kernel may take 4 ms to take it from a thread that computes.
+    """
+    sleep(_REST_S)
 
 
 class Background:

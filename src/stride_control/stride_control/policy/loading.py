@@ -13,6 +13,7 @@ from stride_core.contract import Contract, ContractError
 from stride_core.observation import Observation
 from stride_core.robot import RobotSpec
 
+from stride_control.policy.background import rest
 from stride_control.policy.library import PolicyError, name_of, read_policy
 from stride_control.policy.network import Network
 
@@ -77,6 +78,7 @@ def load_policy(file: Path, terms: Terms, name: str = "") -> Policy:
         PolicyError: it must not run here.
     """
     data, contract = read_policy(file)
+    rest()
     try:
         observation, action = contract.check(terms.robot, terms.rate_hz)
         if contract.action.residual > terms.residual_limit:
@@ -84,6 +86,7 @@ def load_policy(file: Path, terms: Terms, name: str = "") -> Policy:
                 f"contract: action.residual: {contract.action.residual:g}: expected at most ik's"
                 f" residual_limit, {terms.residual_limit:g} m, which would clip it"
             )
+        rest()
         network = Network(data)
         for what, has, needs in (
             ("observation", network.observations, observation.size),

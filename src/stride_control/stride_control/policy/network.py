@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Timer
-from time import sleep, thread_time_ns
+from time import thread_time_ns
 
 import numpy as np
 import onnxruntime
@@ -11,11 +11,11 @@ from stride_core.arrays import FloatArray
 from stride_core.contract import ContractError
 from stride_core.policy_file import INPUT, OUTPUT, control_flow
 
+from stride_control.policy.background import rest
+
 _FLOAT = "tensor(float)"
 _QUIET = 4
 _NOWHERE = "/nonexistent"
-_REST_S = 2e-4
-"""Between two answers of a warm-up, for the control loop, which shares the interpreter."""
 
 
 class Network:
@@ -33,6 +33,7 @@ class Network:
         """
         if branching := control_flow(model):  # it may end here and never on the robot
             raise ContractError(f"operator {branching[0]}: expected a network without control flow")
+        rest()
         options = onnxruntime.SessionOptions()
         # one thread: a second one would take the other core from the control loop
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -47,6 +48,7 @@ class Network:
             )
         except Exception as error:  # its classes have no common ancestor
             raise ContractError(f"onnxruntime cannot run it: {_one_line(error)}") from None
+        rest()
         self.observations = _size("input", INPUT, session.get_inputs())
         self._one_by_one = session.get_inputs()[0].shape[0] == 1
         self.actions = _size("output", OUTPUT, session.get_outputs())
@@ -82,7 +84,7 @@ class Network:
                 start = thread_time_ns()
                 answers.append(self(observation))
                 spent.append(thread_time_ns() - start)
-                sleep(_REST_S)
+                rest()
         except Exception as error:
             if self._options.terminate:
                 raise ContractError(f"no answer within {seconds:g} s") from None
