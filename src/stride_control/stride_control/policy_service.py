@@ -1,6 +1,6 @@
 """The service ``policy/swap``: its answer waits for a shadow run, so it has a thread of its own.
 
-``EventsExecutor`` of Jazzy cannot defer an answer. A hidden node on an executor of its own can wait
+``EventsExecutor`` of Jazzy cannot defer an answer. A hidden node on another one of its own can wait
 without holding up a tick.
 """
 
@@ -11,13 +11,15 @@ from concurrent.futures import CancelledError, Future, TimeoutError
 from contextlib import suppress
 from threading import Thread
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
+from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 
 from stride_control.policy.loader import Outcome
 from stride_msgs.srv import SwapPolicy
 
 PATIENCE_S = 30.0
+_LOOK_S = 1.0
 
 Ask = Callable[[str, bool], Future[Outcome]]
 
@@ -40,7 +42,7 @@ class SwapService:
         )
         name = f"{node.get_fully_qualified_name()}/swap"
         self._node.create_service(SwapPolicy, name, self._on_swap)
-        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor = EventsExecutor(context=node.context)
         self._executor.add_node(self._node)
         self._thread = Thread(target=self._spin, name="policy_swap", daemon=True)
         self._thread.start()
@@ -50,13 +52,15 @@ class SwapService:
         self._closed = True
         if self._waiting is not None:
             self._waiting.cancel()
-        self._executor.shutdown()
+        self._executor.wake()
         self._thread.join()
+        self._executor.shutdown()
         self._node.destroy_node()
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
-            self._executor.spin()
+            while not self._closed:
+                self._executor.spin_once(timeout_sec=_LOOK_S)
 
     def _on_swap(
         self, request: SwapPolicy.Request, response: SwapPolicy.Response
