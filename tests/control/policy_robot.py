@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Imu, JointState
 from stride_control.policy_node import PolicyNode
 from tests.control.surroundings import LATCHED, SPEC, Surroundings, tick_of
-from tests.graph.harness import Graph
+from tests.graph.harness import PATIENCE, Graph
 
 from stride_msgs.msg import FootTargets, PolicyEvent
 from stride_msgs.srv import SwapPolicy
@@ -99,9 +100,15 @@ class Robot:
         def found() -> Any:
             return next((e for e in self.events[seen:] if e.kind == kind), None)
 
+        end = monotonic() + PATIENCE
         while not found():
+            assert monotonic() < end, f"no event {kind} among {self.events[seen:]}"
             self.go()
         return found()
+
+    def shows(self, name: str) -> None:
+        """Wait until the parameter names a policy."""
+        self.around.graph.until(lambda: self.parameter() == name)
 
     def parameter(self) -> str:
         return str(self.node.get_parameter("policy").value)

@@ -29,12 +29,12 @@ def test_a_swap_by_the_service(robot: Robot) -> None:
     answer = robot.swap("b")
     assert (answer.success, answer.policy[:2]) == (True, "b@")
     assert "takes over" in answer.message
-    robot.until_event(PolicyEvent.CONFIRMED)
+    robot.event_after(1, PolicyEvent.CONFIRMED)
     assert robot.go().policy == answer.policy
     assert [e.kind for e in robot.events] == [
         PolicyEvent.SWITCHED, PolicyEvent.LOADED, PolicyEvent.SWITCHED, PolicyEvent.CONFIRMED,
     ]  # fmt: skip
-    assert robot.parameter() == "b"
+    robot.shows("b")
 
 
 def test_an_answer_that_does_not_wait_comes_while_time_stands_still(robot: Robot) -> None:
@@ -54,7 +54,7 @@ def test_a_swap_by_the_parameter_and_to_none(robot: Robot) -> None:
         robot.until_event(PolicyEvent.SWITCHED)
         robot.go(5)
         assert robot.go().policy.partition("@")[0] == {"b": "b", "none": ""}[name]
-        assert robot.parameter() == name
+        robot.shows(name)
 
 
 def test_a_parameter_that_names_nothing_is_refused_and_one_that_fails_is_taken_back(
@@ -67,7 +67,7 @@ def test_a_parameter_that_names_nothing_is_refused_and_one_that_fails_is_taken_b
     (folder / "bad.onnx").write_bytes(b"no")
     assert robot.node.set_parameters([Parameter("policy", value="bad")])[0].successful
     assert "not an ONNX file" in robot.until_event(PolicyEvent.REFUSED).reason
-    assert robot.parameter() == "a"
+    robot.shows("a")
     assert robot.go().policy.startswith("a@")
 
 
@@ -81,7 +81,7 @@ def test_a_new_file_in_the_watched_folder_takes_over(
     robot.go(3)
     file = write_policy(watched / "c.onnx", seed=7)
     assert "c@" in robot.until_event(PolicyEvent.SWITCHED).policy
-    assert robot.parameter() == "incoming/c"
+    robot.shows("incoming/c")
     assert file.exists()
 
 

@@ -205,6 +205,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
 
     def _between_ticks(self) -> None:
         """What takes longer: a subscription, a line of the log, a parameter are 1 ms each."""
+        self._loader.settle()
         self._listen_if_needed()
         if any(event.kind is not EventKind.LOADED for event in self._log()):
             self._show_in_parameter()
@@ -268,6 +269,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
 
     def destroy_node(self) -> None:
         """End the threads, too."""
+        self._loader.settle()
         self._log()
         self._service.close()
         self._background.close()

@@ -48,6 +48,7 @@ class Loader:
         self._terms = terms
         self._background = background
         self._inbox: SimpleQueue[Request | _Refusal] = SimpleQueue()
+        self._decided: SimpleQueue[tuple[Future[Outcome], Outcome]] = SimpleQueue()
         self._turn, self._turns = 0, Lock()
 
     @property
@@ -116,6 +117,11 @@ class Loader:
             else:
                 switch.ask(item)
 
+    def settle(self) -> None:
+        """Answer what ticks have decided. After them: who hears it begins to work at once."""
+        while not self._decided.empty():
+            _settle(*self._decided.get())
+
     def _load(
         self,
         name: str,
@@ -140,9 +146,10 @@ class Loader:
     def _hand_over(self, policy: Policy | None, wait: bool, answer: Future[Outcome]) -> None:
         def told(error: PolicyError | None, identity: str) -> None:
             if error is not None:
-                _settle(answer, Outcome(False, _measured(error)))
+                outcome = Outcome(False, _measured(error))
             else:
-                _settle(answer, Outcome(True, f"{identity} takes over", _of(policy)))
+                outcome = Outcome(True, f"{identity} takes over", _of(policy))
+            self._decided.put((answer, outcome))
 
         self._inbox.put(Request(policy, told))
         if not wait:
