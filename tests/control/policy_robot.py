@@ -38,7 +38,7 @@ class Robot:
         self.around.node.create_subscription(
             PolicyEvent, "policy_event", self.events.append, LATCHED
         )
-        if policy != "none":
+        if self.parameter() != "none":
             self.around.connected()
         else:  # it waits for the first tick, to see whether this is the start of time
             graph.until(lambda: self.around.heard_by("foot_targets"))

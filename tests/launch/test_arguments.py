@@ -29,7 +29,7 @@ OF_A_TERMINAL = {"live", "given"}  # a line that overwrites itself; what was typ
 
 def test_every_option_of_a_run_can_be_launched_and_nothing_else() -> None:
     names = {field.name for field in fields(Options)}
-    options = names - OF_A_TERMINAL - {"command"} | {"vx", "vy", "wz"}
+    options = names - OF_A_TERMINAL - {"command", "folder"} | {"vx", "vy", "wz"}
     assert [each.name for each in arguments()] == list({each.name: 0 for each in arguments()})
     assert {each.name for each in arguments()} == options | HOW
 

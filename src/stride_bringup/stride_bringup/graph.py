@@ -139,6 +139,7 @@ def _policy(options: Options) -> dict[str, Any]:
     return {
         "policy": options.policy_name,
         "folder": str(policy_folder()),
+        "memory": f"{options.folder}/policy" if options.folder else "",
         "rate_hz": options.rate_hz,
         "lockstep": not options.pace,
         "tick_deadline": _deadline(options),

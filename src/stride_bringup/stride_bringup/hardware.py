@@ -33,7 +33,6 @@ class HardwareOptions(Options):
         calibration: of the servos; empty: its usual place, or the twin's.
         imu: which driver to start; "none" where another node publishes ``imu``.
         imu_port: serial device of the IMU.
-        folder: for what the run leaves for itself.
         realtime: real-time priority and locked memory, where permitted; never for a twin.
         strict: the robot's own timeouts for its twin too; else they are those of
             ``config/hardware/patient.yaml``.
@@ -44,7 +43,6 @@ class HardwareOptions(Options):
     calibration: str = ""
     imu: str = "none"
     imu_port: str = ""
-    folder: str = ""
     realtime: bool = True
     strict: bool = False
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cache
@@ -14,7 +11,7 @@ from stride_bringup.cli.arguments import number
 from stride_bringup.cli.hardware import parser
 from stride_bringup.graph import check_remappings, ros_arguments
 from stride_bringup.hardware import HardwareOptions, hardware_nodes
-from stride_bringup.launch_support import Argument, Process, from_option
+from stride_bringup.launch_support import Argument, Process, from_option, run_folder
 
 _NOT_HERE = ("json",)
 
@@ -41,10 +38,8 @@ def read(given: Mapping[str, str]) -> HardwareOptions:
     """
     values = {each.name: each.read(given.get(each.name, each.typed)) for each in arguments()}
     values["command"] = tuple(values.pop(name) for name in ("vx", "vy", "wz"))
-    folder = tempfile.mkdtemp(prefix="stride-hardware-")  # the nodes' as long as launch runs
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # launch gives the defaults, too: what differs from them was said
-    options = HardwareOptions(**values, folder=folder)
+    options = HardwareOptions(**values, folder=run_folder())
     options.params_files()
     check_remappings(hardware_nodes(options), options)
     return options

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import shutil
+import tempfile
 from argparse import Action, ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -196,7 +199,7 @@ def read(given: Mapping[str, str]) -> Launch:
     values = {each.name: each.read(given.get(each.name, each.typed)) for each in arguments()}
     how = {each.name: values.pop(each.name) for each in _LAUNCH}
     values["command"] = tuple(values.pop(name) for name in ("vx", "vy", "wz"))
-    options = Options(**values)
+    options = Options(**values, folder=run_folder())
     options.params_files()
     check_remappings(sim_nodes(options), options)
     if how["rviz"]:
@@ -207,6 +210,13 @@ def read(given: Mapping[str, str]) -> Launch:
         if each.name != "namespace" and given.get(each.name, each.typed) != each.typed
     ]
     return Launch(options, tuple(words), **how)
+
+
+def run_folder() -> str:
+    """For what the nodes of a run leave for themselves, as long as launch runs."""
+    folder = tempfile.mkdtemp(prefix="stride-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _check_rviz(namespace: str) -> None:

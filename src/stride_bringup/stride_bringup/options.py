@@ -32,6 +32,7 @@ class Options:
         policy: name under policies/, path of an ONNX file, default (the configuration's), or none.
         config: YAML of ROS parameters; empty for ``config/<robot>.yaml``.
         record, film, summary: paths to write, empty for none.
+        folder: for what the run leaves for itself.
         given: names of options that were given although they have their default value.
     """
 
@@ -56,6 +57,7 @@ class Options:
     film: str = ""
     record: str = ""
     summary: str = ""
+    folder: str = field(default="", compare=False)
     camera_rate: float = 0.0
     stamped_cmd_vel: bool = False
     remap: tuple[str, ...] = ()

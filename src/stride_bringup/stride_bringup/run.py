@@ -49,7 +49,7 @@ def run(options: Options, processes: bool = False) -> Result:
     check_remappings(sim_nodes(options), options)
     with tempfile.TemporaryDirectory(prefix="stride-") as folder:
         summary = Path(options.summary or f"{folder}/summary.json")
-        options = dataclasses.replace(options, summary=str(summary))
+        options = dataclasses.replace(options, summary=str(summary), folder=folder)
         ended = (_in_processes if processes else _composed)(options)
         return dataclasses.replace(
             ended, figures=_read(summary), recorded=_read(recorder_summary(options.summary))

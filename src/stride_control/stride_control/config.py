@@ -65,6 +65,9 @@ class PolicyNodeConfig(RobotChoice):
     )
     folder: str = param("", doc="of policies by name; empty for the installed ones")
     watch: str = param("", doc="a folder: what is new or changed in it takes over; empty for none")
+    memory: str = param(
+        "", doc="file that says who is in charge, for a process started again; empty for none"
+    )
     rate_hz: float = param(100.0, doc="of the control loop", unit="Hz", min=1.0, max=10_000.0)
     lockstep: bool = param(False, doc="the plant waits: no deadline, and shadow runs are awaited")
     listeners: int = param(0, doc="the first tick is answered once so many hear it", min=0, max=99)

@@ -25,6 +25,7 @@ from stride_control.policy.events import Event, EventKind
 from stride_control.policy.library import NONE
 from stride_control.policy.loader import Loader, Outcome
 from stride_control.policy.loading import Terms
+from stride_control.policy.memory import recall, remember
 from stride_control.policy.runner import Bounds, Scene
 from stride_control.policy.switch import Applied, Switch
 from stride_control.policy.watch import FolderWatch
@@ -55,7 +56,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._loader = Loader(Path(config.folder), terms, background)
         self._background = background
         try:
-            first = self._loader.load(config.policy)
+            first = self._loader.load(recall(config.memory) or config.policy)
             self._watched = FolderWatch(Path(config.watch)) if config.watch else None
         except ValueError:
             background.close()
@@ -87,6 +88,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._service = SwapService(self, lambda name, wait: self._ask(name, wait))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_LISTEN_S, self._between_ticks, clock=steady)
+        self._show_in_parameter()
         if self._watched is not None:
             self.create_timer(_LOOK_S, lambda: background.do(self._look), clock=steady)
 
@@ -208,7 +210,10 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._loader.settle()
         self._listen_if_needed()
         if any(event.kind is not EventKind.LOADED for event in self._log()):
-            self._show_in_parameter()
+            try:
+                remember(self.config.memory, self._show_in_parameter())
+            except OSError as error:
+                self.warn_once("memory", f"{self.config.memory}: {error.strerror}")
 
     def _log(self) -> list[Event]:
         """Every event since the last call."""
@@ -236,7 +241,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         if file is not None:
             self._loader.take(file)
 
-    def _show_in_parameter(self) -> None:
+    def _show_in_parameter(self) -> str:
         """The parameter says which policy is in charge, whoever asked for it."""
         active = self._switch.active
         name = self._loader.name_of(active) if active else NONE
@@ -244,6 +249,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
             self._showing = True
             self.set_parameters([Parameter("policy", value=name)])
             self._showing = False
+        return name
 
     # --- figures and the end --------------------------------------------------------------------
 

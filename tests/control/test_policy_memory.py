@@ -1,0 +1,62 @@
+"""A policy node that is started again goes on with what was in charge, not with its arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stride_control.policy.memory import recall, remember
+
+from stride_msgs.msg import PolicyEvent
+
+pytest.importorskip("rclpy")
+
+from tests.control.policy_robot import Robot
+from tests.graph.harness import Graph
+
+
+def test_a_name_is_remembered(tmp_path: Path) -> None:
+    file = str(tmp_path / "policy")
+    assert recall(file) == ""
+    for name in ("a", "none", "/some/where/b.onnx"):
+        remember(file, name)
+        assert recall(file) == name
+    assert [path.name for path in tmp_path.iterdir()] == ["policy"]
+
+
+def test_without_a_file_nothing_is() -> None:
+    remember("", "a")
+    assert recall("") == ""
+
+
+def test_a_file_that_is_no_text_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "policy").write_bytes(b"\xff\xfe\x00")
+    assert recall(str(tmp_path / "policy")) == ""
+
+
+def test_after_none_it_stays_without_and_after_a_swap_with_the_other(
+    graph: Graph, folder: Path
+) -> None:
+    file = folder / "memory"
+    robot = Robot(graph, folder, policy="a", memory=str(file))
+    robot.go(3)
+    graph.until(lambda: recall(str(file)) == "a")
+    for wanted in ("b", "none"):
+        assert robot.swap(wanted).success
+        robot.event_after(1, PolicyEvent.SWITCHED)
+        graph.until(lambda: recall(str(file)) == wanted)  # noqa: B023
+        graph.destroy(robot.node)
+        graph.destroy(robot.around.node)
+        robot = Robot(graph, folder, policy="a", memory=str(file))
+        assert robot.parameter() == wanted
+        if wanted != "none":
+            assert robot.go(3).policy.partition("@")[0] == wanted
+
+
+def test_a_place_that_cannot_be_written_is_said_once_and_costs_nothing(
+    graph: Graph, folder: Path
+) -> None:
+    robot = Robot(graph, folder, policy="a", memory=str(folder / "not there" / "memory"))
+    robot.go(3)
+    graph.until(lambda: robot.node.counts.get("memory_faults"))
+    assert robot.go().policy.startswith("a@")
