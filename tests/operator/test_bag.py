@@ -205,6 +205,25 @@ def torn_write(
     return before, *calls[-1]
 
 
+def test_a_bag_that_is_cut_short_or_damaged_is_not_whole(folder: Path) -> None:
+    made = BagWriter(folder, flush_period=0.01)
+    channel = made.add_topic(STRING)
+    for number in range(3):
+        made.write(channel, number, said(number))
+    made.close()
+    assert bag.is_whole(folder)
+    file = next(folder.glob("*.mcap"))
+    good = file.read_bytes()
+    place = good.index(said(1))
+    for damaged in (
+        good[:place],
+        good[:place] + b"\xff" + good[place + 1 :],
+        good[: good.rindex(said(2)) + len(said(2))],
+    ):
+        file.write_bytes(damaged)
+        assert not bag.is_whole(folder)
+
+
 def test_a_write_cut_at_any_byte_loses_only_what_it_carried(
     folder: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:

@@ -19,7 +19,7 @@ from stride_core.action import Act
 from stride_core.arrays import FloatArray
 from stride_core.observation import Observed
 from stride_core.robot import RobotSpec
-from stride_operator.bag import read
+from stride_operator.bag import is_whole, read
 
 from stride_msgs.msg import Residual
 
@@ -32,10 +32,12 @@ class Verified(NamedTuple):
     Attributes:
         observations: compared.
         difference: the largest, in shares of a full action; NaN if one is no number.
+        whole: False if what is recorded is cut short or damaged: compared as far as it goes.
     """
 
     observations: int
     difference: float
+    whole: bool = True
 
 
 def verify(policy: Policy, recorded: Path, robot: RobotSpec) -> Verified:
@@ -89,7 +91,7 @@ def _bag(policy: Policy, recorded: Path, reader: SceneReader) -> Verified:
             difference = float(np.maximum(difference, np.abs(answer - said).max()))
             count += 1
         before = said
-    return Verified(count, difference)
+    return Verified(count, difference, is_whole(recorded))
 
 
 def _action(policy: Policy, residual: Residual) -> FloatArray:

@@ -15,6 +15,7 @@ from stride_operator.bag_metadata import metadata_text, topic_text
 from stride_operator.bag_writer import BagError, McapFile, replace_text
 from stride_operator.mcap_format import (
     CHUNK,
+    DATA_END,
     Channel,
     Schema,
     chunk_content,
@@ -57,6 +58,29 @@ def read(path: Path | str) -> Iterator[BagMessage]:
                     channel = channels[item.channel_id]
                     type_name = schemas[channel.schema_id].name
                     yield BagMessage(channel.topic, type_name, item.time, item.data)
+
+
+def is_whole(path: Path | str) -> bool:
+    """Tell whether every chunk of a bag is as it was written, up to the end of the data.
+
+    Raises:
+        BagError: There is no bag, or it cannot be read.
+    """
+    try:
+        return all(_is_whole(file) for file in _files(Path(path)))
+    except (ValueError, OSError) as error:
+        raise BagError(f"{path}: {error}") from error
+
+
+def _is_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        end = 0
+        for opcode, _, body in scan(file):
+            if opcode == CHUNK and chunk_content(body) is None:
+                return False
+            end = file.tell()
+        file.seek(end)
+        return file.read(1) == bytes([DATA_END])
 
 
 def definitions(path: Path | str) -> dict[str, str]:

@@ -145,6 +145,7 @@ def _verify(given: Namespace) -> int:
         print(
             f"{policy.identity}: {'ok' if well else 'DIFFERS'}: {found.observations} observations,"
             f" largest difference {found.difference:.2g} of a full action"
+            + ("" if found.whole else "; the bag is cut short or damaged, as far as it goes")
         )
     return 0 if well else FAILED
 
