@@ -51,8 +51,8 @@ class Normaliser:
 
 
 _SLACK, _LEAST_SLACK = 0.05, 0.002
-"""Share of a part of the gait's shape by which it may differ, and no less than [the part's unit]:
-as much as randomised masses and servos change what a policy saw of it."""
+"""Share of a part of the gait's shape by which it may differ, and no less than [the part's unit];
+our choice."""
 
 
 @dataclass(frozen=True)

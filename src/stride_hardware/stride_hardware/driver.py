@@ -35,7 +35,6 @@ _TICKS_OF_SILENCE = 3
 _OFF_REPEAT = 20
 """Nobody answers a sync write: torque off is written so many ticks in a row, then now and then."""
 
-
 _RETRY_EVERY = 10
 """Ticks between two tries of a missing servo, which may cost a timeout each."""
 

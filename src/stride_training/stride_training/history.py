@@ -30,7 +30,7 @@ class Progress(CSVOutputFormat):
         self.separator, self.quotechar = ",", '"'
 
 
-class Optional(KVWriter):
+class Expendable(KVWriter):
     """Another, whose failing ends it alone: a full disk costs rows, not the run."""
 
     def __init__(self, name: str, within: KVWriter) -> None:
@@ -59,14 +59,14 @@ class Optional(KVWriter):
 
 def logger_of(run: Run) -> Logger:
     """Of progress.csv, and of TensorBoard where it is installed."""
-    formats: list[KVWriter] = [Optional("progress.csv", Progress(run.folder / "progress.csv"))]
+    formats: list[KVWriter] = [Expendable("progress.csv", Progress(run.folder / "progress.csv"))]
     try:
         import tensorboard  # noqa: F401
     except ModuleNotFoundError:
         pass
     else:
         board = make_output_format("tensorboard", str(run.folder))
-        formats.append(Optional("TensorBoard", board))
+        formats.append(Expendable("TensorBoard", board))
     return Logger(str(run.folder), formats)
 
 
@@ -108,7 +108,7 @@ def add_evaluation(run: Run, row: dict[str, float]) -> None:
     _keep(run.folder / "evaluations.jsonl", _evaluated_by(int(row["steps"]) - 1), json.dumps(row))
 
 
-def _evaluated_by(steps: int) -> Any:
+def _evaluated_by(steps: int) -> Callable[[str], bool]:
     def before(line: str) -> bool:
         try:
             return bool(json.loads(line)["steps"] <= steps)
@@ -118,7 +118,7 @@ def _evaluated_by(steps: int) -> Any:
     return before
 
 
-def _keep(path: Path, which: Any, *more: str) -> None:
+def _keep(path: Path, which: Callable[[str], bool], *more: str) -> None:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from stride_core.config import ConfigError, from_mapping, read_yaml
+from stride_core.config import ConfigError, from_mapping
+from stride_core.yaml_file import read_yaml
 
 from stride_training.task import Task
 

@@ -84,7 +84,7 @@ def run(
         try:
             with Stage(strict) as stage:
                 late = 0
-                _act(stage, rest, outcomes, say, strict)
+                _act(stage, rest, outcomes, say)
         except TimeoutError as error:
             late += 1
             say(str(error))
@@ -96,14 +96,13 @@ def _act(
     rest: list[tuple[Case, int]],
     outcomes: list[Outcome],
     say: Callable[[str], None],
-    strict: bool,
 ) -> None:
     """Run cases from the front of ``rest`` until one breaks the stage."""
     while rest:
         case, attempt = rest.pop(0)
         outcome = replace(_one(stage, case), attempts=attempt)
         say(_line(outcome))
-        late = strict and (outcome.late_ms or 0.0) > 0.0
+        late = stage.options.strict and (outcome.late_ms or 0.0) > 0.0
         if (late or (outcome.stalled and not outcome.fine)) and attempt < _ATTEMPTS:
             rest.insert(0, (case, attempt + 1))
         else:
@@ -137,7 +136,9 @@ def _one(stage: Stage, case: Case) -> Outcome:
     return _judge(stage, case, stage.spoilt_at or t0, seen)
 
 
-def _lateness(case: Case, answered: float | None, named: float | None, safe: float | None) -> Any:
+def _lateness(
+    case: Case, answered: float | None, named: float | None, safe: float | None
+) -> float | None:
     """Beyond what is promised [ms]: of the watchdog's answer, or of the motors without it."""
     if not case.reason:
         return None
