@@ -12,7 +12,7 @@ def parser() -> Parser:
     """All options of ``export``."""
     made = Parser(prog="./stride export", description=__doc__)
     made.add_argument("run", metavar="RUN", help="folder of a run")
-    made.add_argument("--out", default="", metavar="FILE", help="instead of RUN/policy.onnx")
+    made.add_argument("--out", default="", metavar="FILE", help="instead of RUN/policy.onnx, or RUN/int8.onnx")
     made.add_argument("--checkpoint", default="", metavar="NAME", help="such as step_0001000000")
     made.add_argument("--int8", action="store_true", help="weights in 8 bits")
     return made
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     from stride_training.train import folder_of
 
     run = folder_of(given.run)
-    out = Path(given.out) if given.out else run.folder / "policy.onnx"
+    out = Path(given.out or run.folder / ("int8.onnx" if given.int8 else "policy.onnx"))
     contract, measured = export(run, out, given.checkpoint, given.int8)
     made = contract.provenance
     print(
