@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -39,8 +40,9 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
 
 
 def at_a_terminal() -> None:
-    """For the child: its input is the terminal that it belongs to."""
+    """For the child: its input is the terminal that it belongs to, whose Ctrl-C ends it."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite in the background ignores it
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
