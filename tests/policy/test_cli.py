@@ -43,7 +43,9 @@ def test_list_names_every_policy_and_what_it_is(capsys: pytest.CaptureFixture[st
     assert rows["untrained"]["steps"] == 0
     assert (rows["untrained"]["robot"], rows["untrained"]["action"]) == ("fivebar", "12-D")
     assert "untrained/int8" in rows
-    assert len(said(capsys, "list")[1].splitlines()) == len(rows)
+    header, *lines = said(capsys, "list")[1].splitlines()
+    assert header.split() == list(rows["untrained"])
+    assert [line.split()[0] for line in lines] == list(rows)
 
 
 def test_list_bears_a_file_whose_name_is_no_text(
@@ -54,7 +56,11 @@ def test_list_bears_a_file_whose_name_is_no_text(
     monkeypatch.setattr(options, "policy_folder", lambda: tmp_path)
     status, out, _ = said(capsys, "list")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["caf\\udce9", "two\\nlines", "well"]
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [
+        "caf\\udce9",
+        "two\\nlines",
+        "well",
+    ]
 
 
 def test_show_prints_the_contract_with_every_digit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,6 +203,11 @@ def test_other_arrays_are_no_recording(capsys: pytest.CaptureFixture[str], tmp_p
         status, report = verified(capsys, "untrained", "--with", str(each))
         assert status == 1
         assert "expected arrays observation and action" in report["error"]
+
+
+def test_none_and_a_name_for_list_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "check", "none")[0] == 1
+    assert said(capsys, "list", "rough")[0] == 2
 
 
 # --- bench --------------------------------------------------------------------------------------

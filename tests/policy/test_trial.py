@@ -155,7 +155,7 @@ def test_a_start_in_mid_walk_says_so_and_has_its_probation() -> None:
         made.switch.start(B)
         made.go(FADE + PROBATION + 1)
         assert made.told() == [(7, "SWITCHED", "b"), (7 + FADE + PROBATION, "CONFIRMED", "b")]
-        assert "in mid-walk" in made.events[0][1].reason
+        assert "after the first tick" in made.events[0][1].reason
 
 
 @pytest.mark.parametrize("when", [3, FADE + 2])

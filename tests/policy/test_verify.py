@@ -55,6 +55,7 @@ def test_a_bag_in_which_policies_change_is_verified_for_each(
         found = verified(monkeypatch, each, walk)
         assert found.difference < 1e-12
         assert found.observations >= 15
+        assert [name.partition("@")[0] for name in found.others] == [{one: "b", two: "a"}[each]]
     wrong = verified(monkeypatch, recalling("a", 0.31), walk)  # it can fail
     assert wrong.observations and wrong.difference > 1e-3
 

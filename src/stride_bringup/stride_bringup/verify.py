@@ -33,11 +33,13 @@ class Verified(NamedTuple):
         observations: compared.
         difference: the largest, in shares of a full action; NaN if one is no number.
         whole: False if what is recorded is cut short or damaged: compared as far as it goes.
+        others: identities of the policies in a bag that have other weights.
     """
 
     observations: int
     difference: float
     whole: bool = True
+    others: tuple[str, ...] = ()
 
 
 def verify(policy: Policy, recorded: Path, robot: RobotSpec) -> Verified:
@@ -54,7 +56,7 @@ def verify(policy: Policy, recorded: Path, robot: RobotSpec) -> Verified:
     if recorded.is_dir() or recorded.suffix == ".mcap":
         return _bag(policy, recorded, SceneReader(robot))
     if not recorded.is_file():
-        raise ValueError(f"{recorded}: no such file; expected an .npz or a bag")
+        raise ValueError(f"{recorded}: no such file; expected --with an .npz or a bag")
     return _arrays(policy, recorded)
 
 
@@ -62,11 +64,12 @@ def _arrays(policy: Policy, recorded: Path) -> Verified:
     try:
         with np.load(recorded, allow_pickle=False) as data:
             observation, action = (np.asarray(data[n], float) for n in ("observation", "action"))
-    except (
-        *(KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error),
-        MemoryError,  # a damaged shape
-    ) as error:
+    except KeyError as error:
         raise ValueError(f"{recorded}: expected arrays observation and action: {error}") from None
+    except (ValueError, TypeError, EOFError, BadZipFile, zlib.error, MemoryError):
+        raise ValueError(
+            f"{recorded}: expected arrays observation and action: it is damaged, or no .npz"
+        ) from None
     count = len(observation) if observation.ndim else 0
     for name, array, size in (
         ("observation", observation, policy.observation.size),
@@ -79,11 +82,19 @@ def _arrays(policy: Policy, recorded: Path) -> Verified:
 
 
 def _bag(policy: Policy, recorded: Path, reader: SceneReader) -> Verified:
-    """Each tick in which this policy alone was obeyed in full, as it was in the tick before."""
+    """Each tick in which this policy alone was obeyed in full, as it was in the tick before.
+
+    Its weights tell it, under whatever name it walked.
+    """
     count, difference = 0, 0.0
+    others: dict[str, None] = {}
+    weights = policy.identity.rpartition("@")[2]
     before: FloatArray | None = np.zeros(policy.action.size)  # a run begins without memory
     for scene, residual in ticks(recorded, reader):
-        obeyed = residual is not None and residual.policy == policy.identity
+        name = residual.policy if residual is not None else ""
+        obeyed = bool(name) and name.rpartition("@")[2] == weights
+        if name and not obeyed:
+            others[name] = None
         said = _action(policy, residual) if obeyed and residual.strength == 1.0 else None
         if said is not None and before is not None:
             seen = policy.observation.build(Observed(scene.sensed, scene.gait, before))
@@ -91,7 +102,7 @@ def _bag(policy: Policy, recorded: Path, reader: SceneReader) -> Verified:
             difference = float(np.maximum(difference, np.abs(answer - said).max()))
             count += 1
         before = said
-    return Verified(count, difference, is_whole(recorded))
+    return Verified(count, difference, is_whole(recorded), tuple(others))
 
 
 def _action(policy: Policy, residual: Residual) -> FloatArray:

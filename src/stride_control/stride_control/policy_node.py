@@ -221,7 +221,8 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         log = self.get_logger()
         for event in told:
             policy, reason = printable(event.policy) or NONE, printable(event.reason)
-            text = f"{event.kind.name} {policy}: {reason}"
+            said = "" if reason.startswith(policy) else f"{policy}: "
+            text = f"{event.kind.name} {said}{reason}"
             if event.kind in _FAILURES:
                 log.warning(text)
             else:

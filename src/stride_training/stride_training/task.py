@@ -121,8 +121,8 @@ class Networks:
 class Ppo:
     """Proximal policy optimisation, as Stable-Baselines3 has it."""
 
-    envs: int = param(512, doc="robots", min=1, max=100_000)
-    n_steps: int = param(12, doc="of each robot between updates", min=1, max=100_000)
+    envs: int = param(128, doc="robots", min=1, max=100_000)
+    n_steps: int = param(48, doc="of each robot between updates", min=1, max=100_000)
     minibatches: int = param(4, min=1, max=10_000)
     epochs: int = param(5, min=1, max=1000)
     learning_rate: float = param(5e-4, min=1e-8, max=1.0)

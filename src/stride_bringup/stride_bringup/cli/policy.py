@@ -7,9 +7,12 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stride_bringup.cli.arguments import USAGE_ERROR, Parser, number
+
+if TYPE_CHECKING:
+    from stride_bringup.verify import Verified
 
 FAILED = 1
 
@@ -62,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     given = made.parse_args(arguments)
     if given.what != "list" and not given.policy:
         made.error(f"{given.what}: expected a POLICY")
+    if given.what == "list" and given.policy:
+        made.error(f"list: {given.policy!r}: expected no POLICY")
     try:
         return _WHAT[given.what](given)
     except (ValueError, OSError) as error:
@@ -99,10 +104,11 @@ def _list(given: Namespace) -> int:
     if given.json:
         print(json.dumps(rows))
         return 0
-    for row in rows:
-        print(printable("  ".join(f"{value!s:<12}" for value in row.values()).rstrip()))
     if not rows:
         print(f"no policies in {policy_folder()}", file=sys.stderr)
+        return 0
+    for cells in (max(rows, key=len), *(row.values() for row in rows)):  # the fullest one's keys
+        print(printable("  ".join(f"{cell!s:<14}" for cell in cells).rstrip()))
     return 0
 
 
@@ -142,19 +148,29 @@ def _verify(given: Namespace) -> int:
     if given.json:
         print(json.dumps({"policy": policy.identity, "ok": well, **found._asdict()}))
     else:
-        print(
-            f"{policy.identity}: {'ok' if well else 'DIFFERS'}: {found.observations} observations,"
-            f" largest difference {found.difference:.2g} of a full action"
-            + ("" if found.whole else "; the bag is cut short or damaged, as far as it goes")
-        )
+        print(f"{policy.identity}: {_compared(found, well)}")
     return 0 if well else FAILED
 
 
+def _compared(found: Verified, well: bool) -> str:
+    torn = "" if found.whole else "; the bag is cut short or damaged, as far as it goes"
+    if not found.observations:
+        walked = ", ".join(found.others)
+        who = f": who walked is {walked}" if walked else ""
+        return f"nothing to compare: it has its whole say in no tick{who}{torn}"
+    return (
+        f"{'ok' if well else 'DIFFERS'}: {found.observations} observations,"
+        f" largest difference {found.difference:.2g} of a full action{torn}"
+    )
+
+
 def _file(given: Namespace) -> Path:
-    from stride_control.policy.library import find_policy
+    from stride_control.policy.library import NONE, find_policy
 
     from stride_bringup.options import policy_folder
 
+    if given.policy == NONE:
+        raise ValueError(f"{NONE} is the gait alone: it has no file")
     return find_policy(given.policy, policy_folder())
 
 

@@ -21,7 +21,7 @@ from stride_control.policy.loading import Policy
 from stride_control.policy.runner import Answer, Bounds, Runner, Scene
 from stride_control.policy.shadow import Report, Shadow
 
-_START, _MID_WALK = "at the start", "at a start in mid-walk: its probation begins"
+_START, _MID_WALK = "at the start", "at a start after the first tick: its probation begins"
 
 
 @dataclass(frozen=True)

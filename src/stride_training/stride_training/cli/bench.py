@@ -17,7 +17,7 @@ def parser() -> Parser:
     made.add_argument("what", choices=("training",))
     made.add_argument("--task", default="rough")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    made.add_argument("--envs", type=whole(1, 100_000), help="robots")
+    made.add_argument("--envs", type=whole(1, 100_000), default=512, help="robots")
     made.add_argument("--threads", type=whole(0, 1024), default=0, help="0: one a processor")
     made.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return made

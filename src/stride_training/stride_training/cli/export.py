@@ -12,7 +12,9 @@ def parser() -> Parser:
     """All options of ``export``."""
     made = Parser(prog="./stride export", description=__doc__)
     made.add_argument("run", metavar="RUN", help="folder of a run")
-    made.add_argument("--out", default="", metavar="FILE", help="instead of RUN/policy.onnx, or RUN/int8.onnx")
+    made.add_argument(
+        "--out", default="", metavar="FILE", help="instead of RUN/policy.onnx or RUN/int8.onnx"
+    )
     made.add_argument("--checkpoint", default="", metavar="NAME", help="such as step_0001000000")
     made.add_argument("--int8", action="store_true", help="weights in 8 bits")
     return made
