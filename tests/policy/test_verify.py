@@ -51,11 +51,11 @@ def test_a_bag_in_which_policies_change_is_verified_for_each(
             made.ask(other)
             made.go(40)
         walk = [(scene(tick), said(applied)) for tick, applied in enumerate(made.applied)]
-    for each, other in ((one, "b"), (two, "a")):
+    for each, beside in ((one, "b"), (two, "a")):
         found = verified(monkeypatch, each, walk)
         assert found.difference < 1e-12
         assert found.observations >= 15
-        assert [name.partition("@")[0] for name in found.others] == [other]
+        assert [name.partition("@")[0] for name in found.others] == [beside]
     wrong = verified(monkeypatch, recalling("a", 0.31), walk)  # it can fail
     assert wrong.observations and wrong.difference > 1e-3
 
