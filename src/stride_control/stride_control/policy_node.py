@@ -24,7 +24,7 @@ from stride_control.policy.background import Background
 from stride_control.policy.events import Event, EventKind
 from stride_control.policy.library import NONE
 from stride_control.policy.loader import Loader, Outcome
-from stride_control.policy.loading import Terms
+from stride_control.policy.loading import Policy, Terms
 from stride_control.policy.memory import recall, remember
 from stride_control.policy.runner import Bounds, Scene
 from stride_control.policy.switch import Applied, Switch
@@ -38,6 +38,8 @@ _LOOK_S = 1.0
 _LISTEN_S = 0.05
 
 _FAILURES = (EventKind.REFUSED, EventKind.ROLLED_BACK, EventKind.UNLOADED)
+_FOR_GOOD = (EventKind.CONFIRMED, EventKind.ROLLED_BACK, EventKind.UNLOADED)
+"""Not a policy in its probation: it may be what ended the process."""
 
 
 class PolicyNode(StrideNode[PolicyNodeConfig]):
@@ -56,7 +58,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._loader = Loader(Path(config.folder), terms, background)
         self._background = background
         try:
-            first = self._loader.load(recall(config.memory) or config.policy)
+            first = self._first_policy(config)
             self._watched = FolderWatch(Path(config.watch)) if config.watch else None
         except ValueError:
             background.close()
@@ -74,6 +76,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._hearing: list[Any] = []
         self._showing = False
         self._untold: list[Event] = []
+        self._to_remember = ""
         self._answered = -1
         self._begins: int | None = None
         self._message = Residual()
@@ -87,10 +90,20 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         self._listen_if_needed()
         self._service = SwapService(self, lambda name, wait: self._ask(name, wait))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_LISTEN_S, self._between_ticks, clock=steady)
+        self.create_timer(_LISTEN_S, self._now_and_then, clock=steady)
         self._show_in_parameter()
         if self._watched is not None:
             self.create_timer(_LOOK_S, lambda: background.do(self._look), clock=steady)
+
+    def _first_policy(self, config: PolicyNodeConfig) -> Policy | None:
+        """What was in charge before this process was started again, else what the arguments say."""
+        if before := recall(config.memory):
+            try:
+                return self._loader.load(before)
+            except ValueError as error:
+                self.get_logger().warning(f"it was in charge before: {error}: the gait alone")
+                return None
+        return self._loader.load(config.policy)
 
     def apply(self, config: PolicyNodeConfig) -> None:
         """Take over thresholds at once, and another policy in its own time."""
@@ -204,19 +217,21 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         message.header.stamp = to_stamp(self._reader.tick)
         self._events.publish(message)
         self._untold.append(event)
+        if event.kind in _FOR_GOOD or (event.kind is EventKind.SWITCHED and not event.policy):
+            active = self._switch.active
+            self._to_remember = str(active.path.absolute()) if active else NONE
 
-    def _between_ticks(self) -> None:
-        """What takes longer: a subscription, a line of the log, a parameter are 1 ms each."""
-        self._loader.settle()
+    def _now_and_then(self) -> None:
+        """On a timer of its own what takes 1 ms each: subscriptions, the log, the parameter, and
+        the answers, since who hears one begins to work at once.
+        """
         self._listen_if_needed()
-        if any(event.kind is not EventKind.LOADED for event in self._log()):
-            try:
-                remember(self.config.memory, self._show_in_parameter())
-            except OSError as error:
-                self.warn_once("memory", f"{self.config.memory}: {error.strerror}")
+        if any(event.kind is not EventKind.LOADED for event in self._write_down()):
+            self._show_in_parameter()
+        self._loader.settle()
 
-    def _log(self) -> list[Event]:
-        """Every event since the last call."""
+    def _write_down(self) -> list[Event]:
+        """Log every event since the last call, and remember who is in charge for good."""
         told, self._untold = self._untold, []
         log = self.get_logger()
         for event in told:
@@ -227,6 +242,12 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
                 log.warning(text)
             else:
                 log.info(text)
+        if self._to_remember:
+            try:
+                remember(self.config.memory, self._to_remember)
+            except OSError as error:
+                self.warn_once("memory", f"{self.config.memory}: {error.strerror}")
+            self._to_remember = ""
         return told
 
     # --- requests -------------------------------------------------------------------------------
@@ -242,7 +263,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
         if file is not None:
             self._loader.take(file)
 
-    def _show_in_parameter(self) -> str:
+    def _show_in_parameter(self) -> None:
         """The parameter says which policy is in charge, whoever asked for it."""
         active = self._switch.active
         name = self._loader.name_of(active) if active else NONE
@@ -250,7 +271,6 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
             self._showing = True
             self.set_parameters([Parameter("policy", value=name)])
             self._showing = False
-        return name
 
     # --- figures and the end --------------------------------------------------------------------
 
@@ -277,7 +297,7 @@ class PolicyNode(StrideNode[PolicyNodeConfig]):
     def destroy_node(self) -> None:
         """End the threads, too."""
         self._loader.settle()
-        self._log()
+        self._write_down()
         self._service.close()
         self._background.close()
         super().destroy_node()

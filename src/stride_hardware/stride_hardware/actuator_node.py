@@ -299,7 +299,8 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
         if driver.cause and now[0] in ("ramping", "locked") and self._recorded[1] != now[1]:
             self.get_logger().info(f"{now[0]}: {driver.cause}")
         self._recorded = now
-        self._publish_health()
+        if not self._ending:  # that the time is up is no alarm of the watchdog
+            self._publish_health()
         path = self.config.state_path(self.robot.name)
         missing = [j for j, lost in zip(self.robot.joints, driver.missing, strict=True) if lost]
         try:

@@ -61,7 +61,7 @@ def read(path: Path | str) -> Iterator[BagMessage]:
 
 
 def is_whole(path: Path | str) -> bool:
-    """Tell whether every chunk of a bag is as it was written, up to the end of the data.
+    """Tell whether the data of a bag have an end, and no chunk of them is damaged before it.
 
     Raises:
         BagError: There is no bag, or it cannot be read.

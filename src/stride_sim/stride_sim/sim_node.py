@@ -3,7 +3,8 @@
 In lockstep the plant waits for the command that bears the tick's stamp before it steps. In real
 time a tick has one period for its answer, counted from its own state and not from the time when
 that was due: a late timer costs the graph nothing, and the next ticks follow closer until the time
-is made up for. A tick without an answer by then is missed, and the newest command is used.
+is made up for. A tick without an answer by then, or by the timer's call in the last tenth of the
+period, is missed, and the newest command is used.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class SimNode(StrideNode[SimConfig]):
             self._answered_ns >= 0 and self._waited_s() > _ALMOST * self._deadline
         ):
             self._finish_if_due(EARLY)
-        else:
+        elif self._answered_ns < 0 or self.config.waits:
             self._retry_if_silent()
 
     def _waited_s(self) -> float:

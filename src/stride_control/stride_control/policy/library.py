@@ -46,7 +46,7 @@ def find_policy(name: str, folder: Path) -> Path:
             file = place / FILE if (place / FILE).exists() else place
             if file.is_file():  # no folder, and no pipe that never ends
                 return file
-            if place.is_dir() and name not in ("", ".") and place != folder:
+            if place.is_dir() and place != folder:
                 trouble = f"no {FILE} in it"
         except OSError as error:  # a name too long, a folder that may not be searched
             trouble = str(error.strerror)

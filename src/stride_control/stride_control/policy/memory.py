@@ -1,4 +1,4 @@
-"""Who is in charge, on disk: a process that is started again goes on with that policy.
+"""Who is in charge for good, on disk: a process that is started again goes on with that policy.
 
 Its arguments are those of the start, and the user may have said none since.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def recall(file: str) -> str:
-    """Name of the policy that was in charge; empty if nothing is known."""
+    """Path of the policy that was in charge, or none; empty if nothing is known."""
     with suppress(OSError, ValueError):
         return Path(file).read_text("utf-8") if file else ""
     return ""

@@ -10,6 +10,8 @@ from stride_core.arguments import Parser, whole
 from stride_training.task import load_task
 from stride_training.train import with_budget
 
+_ROBOTS = 512
+
 
 def parser() -> Parser:
     """All options."""
@@ -17,7 +19,7 @@ def parser() -> Parser:
     made.add_argument("what", choices=("training",))
     made.add_argument("--task", default="rough")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    made.add_argument("--envs", type=whole(1, 100_000), default=512, help="robots")
+    made.add_argument("--envs", type=whole(1, 100_000), help="robots; 512 if not said")
     made.add_argument("--threads", type=whole(0, 1024), default=0, help="0: one a processor")
     made.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return made
@@ -28,7 +30,10 @@ def main(arguments: Sequence[str]) -> int:
     given = parser().parse_args(arguments)
     from stride_training.bench import as_record, measure, table
 
-    task = with_budget(load_task(given.task, (), given.set), None, given.envs, None)
+    said = any(setting.startswith("ppo.envs=") for setting in given.set)
+    # more than learn best on a small budget: with fewer numpy's calls are too short for their cost
+    robots = given.envs or (None if said else _ROBOTS)
+    task = with_budget(load_task(given.task, (), given.set), None, robots, None)
     result = measure(task, given.threads)
     print(json.dumps(as_record(result)) if given.json else table(result))
     return 0
