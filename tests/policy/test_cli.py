@@ -16,6 +16,8 @@ pytest.importorskip("rclpy")
 
 from stride_bringup.bench import policy as bench
 from stride_bringup.cli.main import main
+from stride_bringup.cli.policy import _compared as compared
+from stride_bringup.verify import Verified
 from stride_control.policy.network import Network
 from stride_core.action import ActionConfig
 from tests.policy.broken import BROKEN
@@ -89,7 +91,7 @@ def test_check_runs_what_the_node_runs(capsys: pytest.CaptureFixture[str]) -> No
         (["check", "untrained", "--servo", "sts3215_345"], "servo: sts3215_147"),
         (["check", "untrained", "--robot", "nosuch"], "nosuch"),
         (["verify", "untrained", "--with", "/nosuch.npz"], "/nosuch.npz: no such file"),
-        (["verify", "untrained", "--with", "/tmp"], "expected a bag"),
+        (["verify", "untrained", "--with", "/usr"], "expected a bag"),
     ],
 )
 def test_what_fails_is_one_line_and_status_1(
@@ -203,6 +205,15 @@ def test_other_arrays_are_no_recording(capsys: pytest.CaptureFixture[str], tmp_p
         status, report = verified(capsys, "untrained", "--with", str(each))
         assert status == 1
         assert "expected arrays observation and action" in report["error"]
+
+
+def test_verify_says_who_walked_and_that_a_bag_is_cut_short() -> None:
+    assert compared(Verified(0, 0.0, True, ("b@12", "c@34")), well=False) == (
+        "nothing to compare: it has its whole say in no tick: who walked is b@12, c@34"
+    )
+    torn = compared(Verified(7, 0.0, False), well=True)
+    assert torn.startswith("ok: 7 observations") and "cut short or damaged" in torn
+    assert compared(Verified(7, 0.5), well=False).startswith("DIFFERS: 7")
 
 
 def test_none_and_a_name_for_list_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
