@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stride_control.policy.memory import recall, remember
-
-from stride_msgs.msg import PolicyEvent
 
 pytest.importorskip("rclpy")
 
+from stride_control.policy.memory import recall, remember
 from tests.control.policy_robot import Robot
 from tests.graph.harness import Graph
+
+from stride_msgs.msg import PolicyEvent
 
 
 def test_a_name_is_remembered(tmp_path: Path) -> None:
