@@ -105,10 +105,10 @@ def test_a_twist_with_a_stamp_drives_too(processes: Processes, graph: Graph) -> 
     processes.sim(*FAST, "--config", str(config))
     with paused(graph, "odom", "foot_targets", "joint_commands") as watcher:
         publisher = watcher.node.create_publisher(TwistStamped, "cmd_vel", 10)
-        graph.until(publisher.get_subscription_count)
+        twist = TwistStamped()
+        twist.twist.linear.x = 0.2
+        watcher.begin(publisher, twist)
         for _ in range(5):
-            twist = TwistStamped()
-            twist.twist.linear.x = 0.2
             publisher.publish(twist)
             watcher.walk(20)
         assert watcher.place()[0] > 0.1

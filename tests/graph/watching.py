@@ -51,6 +51,7 @@ class Watcher:
 
     Attributes:
         heard: messages by topic as named in `EACH_TICK` and `OTHERS`.
+        stepped: the robot's time stands still but for our steps.
     """
 
     def __init__(self, graph: Graph, *topics: str, namespace: str = "") -> None:
@@ -62,6 +63,7 @@ class Watcher:
             qos = LATCHED if topic in IS_LATCHED else DEEP
             self.node.create_subscription(kind, topic, self.heard[topic].append, qos)
         self._cmd_vel: Any = None
+        self.stepped = False
 
     def latest(self, topic: str) -> Any:
         """The newest message of a topic; waits for the first."""
@@ -78,13 +80,29 @@ class Watcher:
         return self.heard[topic][-1]
 
     def drive(self, vx: float = 0.0, vy: float = 0.0, wz: float = 0.0) -> None:
-        """Publish one cmd_vel, once somebody listens."""
-        if self._cmd_vel is None:  # not before: a topic has one type, and some tests want another
-            self._cmd_vel = self.node.create_publisher(Twist, "cmd_vel", 10)
-        self.graph.until(self._cmd_vel.get_subscription_count)
+        """Publish one cmd_vel; the first until it is heard."""
         twist = Twist()
         twist.linear.x, twist.linear.y, twist.angular.z = vx, vy, wz
+        if self._cmd_vel is None:  # not before: a topic has one type, and some tests want another
+            self._cmd_vel = self.node.create_publisher(Twist, "cmd_vel", 10)
+            self.begin(self._cmd_vel, twist)
         self._cmd_vel.publish(twist)
+
+    def begin(self, publisher: Any, message: Any) -> None:
+        """Have a publisher's first command heard, tick by tick if time stands still between steps.
+
+        A publisher knows its listener before that one knows it, and what it says meanwhile is lost.
+        """
+        self.graph.until(publisher.get_subscription_count)
+
+        def obeyed() -> bool:
+            publisher.publish(message)
+            self.walk(1)
+            told = self.latest("foot_targets")
+            return told.mode == "sit" or any(told.asked)
+
+        if self.stepped and "foot_targets" in self.heard:
+            self.graph.until(obeyed)
 
     def place(self) -> tuple[float, float, float]:
         """Where the trunk is, by the newest odom."""
@@ -131,6 +149,7 @@ def paused(graph: Graph, *topics: str, namespace: str = "") -> Iterator[Watcher]
     graph.until(lambda: pause(graph, asking))
     graph.destroy(asking)
     watcher = Watcher(graph, *topics, namespace=namespace)
+    watcher.stepped = True
     while not all(watcher.heard[topic] for topic in watcher.heard if topic in EACH_TICK):
         watcher.step(1)
         graph.spin()
