@@ -16,7 +16,7 @@ from stride_setup.tools import run_logged
 
 MANIFESTS = {"package.xml", "setup.py", "setup.cfg", "CMakeLists.txt"}
 INTERFACES = {".msg", ".srv", ".action"}
-SHARED = ("launch", "config", "policies")  # installed by stride_bringup
+SHARED = ("launch", "config")  # installed by stride_bringup; policies too, but found by a link
 SHEBANG_LIMIT = 127  # bytes that every Linux reads of a script's first line
 STAND_IN = b"""#!/bin/sh
 '''exec' "%s" "$0" "$@"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from stride_core.config import ConfigError
 from stride_training.curves import evaluations, progress
+from stride_training.places import config_folder
 from stride_training.runs import Run, alone, new_run
 from stride_training.task import Task, load_task
 from tests.training.conftest import SMALL, small_steps
@@ -197,6 +198,14 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
     assert "servo: 'sts3215_147': expected 'sts3215_345'" in refused(slower, whole.last)
     fewer = dataclasses.replace(small, observation=small.observation[:-1])
     assert "observation" in refused(fewer, whole.last)
+    finer = dataclasses.replace(small.action, residual=0.01)
+    assert "action: {'residual'" in refused(dataclasses.replace(small, action=finer), whole.last)
+    faster = dataclasses.replace(small, plant=dataclasses.replace(small.plant, rate_hz=100.0))
+    assert "rate_hz: 50.0: expected 100.0" in refused(faster, whole.last)
+    usual, other = (config_folder() / "fivebar.yaml").read_text(), tmp_path / "other.yaml"
+    other.write_text(usual.replace("stance_length: 0.0", "stance_length: 0.01"))
+    stance = dataclasses.replace(small, params=str(other))
+    assert "gait: {'pattern': 'trot', 'shape': {'stance_length': 0.0" in refused(stance, whole.last)
     wider = load_task("hard_adaptive", (), (*SMALL, "ppo.networks.hidden=[17]"))
     assert "differ in shape" in refused(wider, whole.last)
     assert "networks alone" in refused(small, whole.folder / "step_0000000192.pt")

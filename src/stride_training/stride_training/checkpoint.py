@@ -6,6 +6,7 @@ import io
 import pickle
 import zipfile
 from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 from stride_core.config import ConfigError
+from stride_core.contract import NominalGait
 from stride_core.yaml_file import one_line
 
+from stride_training.environment import Environment
 from stride_training.runs import write
 from stride_training.vector import VectorEnvironment
 
 FORMAT = 1
 _RESUMABLE = 2  # of what a run goes on from, beside its networks
 _LEFT_OUT: dict[str, Any] = {"truth": []}  # by what was written before there was such a key
+_NOT_SAID = ("gait", "rate_hz", "action")  # by such either, and taken to be ours
 
 
 def identity(environment: VectorEnvironment) -> dict[str, Any]:
@@ -37,7 +41,18 @@ def identity(environment: VectorEnvironment) -> dict[str, Any]:
         "actor_size": within.actor_size,
         "size": within.size,
         "actions": list(within.layout.names),
+        "gait": asdict(nominal_gait(within)),
+        "rate_hz": within.task.plant.rate_hz,
+        "action": asdict(within.task.action),
     }
+
+
+def nominal_gait(environment: Environment) -> NominalGait:
+    """Pattern and shape that the task holds; what the policy itself modulates is free."""
+    task, config = environment.task, environment.controller.gait_config
+    shape = asdict(config.shape)
+    held = {name: shape[name] for name in shape if name not in task.action.modulation}
+    return NominalGait(task.pattern or config.pattern, {} if task.without_gait else held)
 
 
 def save_network(path: Path, model: PPO, environment: VectorEnvironment) -> None:
@@ -105,6 +120,8 @@ def read(path: Path, environment: VectorEnvironment) -> dict[str, Any]:
     except Exception as error:  # whatever an unpickler raises
         raise ConfigError(f"{path}: not a checkpoint of this version ({_why(error)})") from None
     for key, ours in identity(environment).items():
+        if key in _NOT_SAID and key not in theirs:
+            continue
         if theirs.get(key, _LEFT_OUT.get(key)) != ours:
             raise ConfigError(f"{path}: {key}: {theirs.get(key)!r}: expected {ours!r}")
     return content

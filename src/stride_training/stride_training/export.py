@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import onnx
 import onnxruntime
 import torch
 from stride_core.config import ConfigError
-from stride_core.contract import Contract, NominalGait, Normaliser, Provenance
+from stride_core.contract import Contract, Normaliser, Provenance
 from stride_core.policy_file import INPUT, write_contract
 
-from stride_training.checkpoint import load_network
+from stride_training.checkpoint import load_network, nominal_gait
 from stride_training.environment import Environment
 from stride_training.network import to_onnx
 from stride_training.policy import Actor
@@ -121,7 +121,7 @@ def contract_of(trained: Trained, run: Run) -> Contract:
         environment.observation,
         environment.layout,
         rate_hz=task.plant.rate_hz,
-        gait=nominal_gait(task, environment),
+        gait=nominal_gait(environment),
         normaliser=Normaliser(
             tuple(normaliser.mean.tolist()), tuple(normaliser.deviation.tolist()), normaliser.clip
         ),
@@ -135,14 +135,6 @@ def contract_of(trained: Trained, run: Run) -> Contract:
         ),
         weights_sha256="",
     )
-
-
-def nominal_gait(task: Task, environment: Environment) -> NominalGait:
-    """Pattern and shape that the task holds; what the policy itself modulates is free."""
-    config = environment.controller.gait_config
-    shape = asdict(config.shape)
-    held = {name: shape[name] for name in shape if name not in task.action.modulation}
-    return NominalGait(task.pattern or config.pattern, {} if task.without_gait else held)
 
 
 def evaluation_at(run: Run, steps: int) -> dict[str, float]:
