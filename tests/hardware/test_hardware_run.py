@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,25 @@ def test_nothing_outlives_a_run_that_was_killed(processes: Processes) -> None:
     assert len(run.family()) >= 6  # twin, safety, control, policy, estimator, actuator, guard
     run.signal(signal.SIGKILL)
     wait_until(lambda: not run.family())
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGKILL, 1), (signal.SIGINT, 0)])
+def test_an_end_while_the_twin_still_lies_down_is_said(
+    processes: Processes, signum: int, status: int
+) -> None:
+    run = processes.start(*CLI, "hardware", "--twin", "--headless", "--vx", "0.1")
+
+    def twin() -> list[int]:
+        return [pid for pid, line in run.family().items() if "stride_sim.twin_node" in line]
+
+    (pid,) = wait_until(twin)
+    if signum == signal.SIGKILL:
+        os.kill(pid, signum)
+    else:
+        run.signal(signum)
+    assert run.wait() == status
+    said = "twin ended (killed by SIGKILL)" if status else "stopped early"
+    assert f"./stride hardware: {said}" in run.err
 
 
 def refused(processes: Processes, *arguments: str) -> str:

@@ -12,10 +12,11 @@ from stride_core.robot import load_robot
 from stride_hardware.actuator_config import calibration_path
 from stride_hardware.rustypot_bus import check_port
 
+from stride_bringup.cli.arguments import USAGE_ERROR
 from stride_bringup.graph import check_remappings
 from stride_bringup.hardware import HardwareOptions, hardware_nodes, temporary_folder
 from stride_bringup.processes import Children
-from stride_bringup.run import Result, supervise
+from stride_bringup.run import Result, how, supervise
 from stride_bringup.stop_key import StopKey
 from stride_hardware import calibration
 
@@ -63,16 +64,22 @@ def _processes(options: HardwareOptions) -> Result:
         specs = {spec.name: spec for spec in hardware_nodes(options)}
         for spec in specs.values():
             children.start(spec, options)
-            if spec.name == "twin" and not _wait_for(Path(options.bus), children, stop):
-                return Result(None, refused=True)
+            if spec.name == "twin" and (early := _before(Path(options.bus), children, stop)):
+                return early
         # when a node ends, the motors are damped by the watchdog, the driver or its guard
         return supervise(children, specs, options, stopped, _ENDS)
 
 
-def _wait_for(port: Path, children: Children, stop: StopFlag) -> bool:
-    """The twin makes its port when its robot lies on the ground."""
+def _before(port: Path, children: Children, stop: StopFlag) -> Result | None:
+    """How a run ended before the twin's robot lay on the ground and it made its port, if it did."""
     gone = children.wait(lambda: port.exists() or stop.signum is not None)
-    return not gone and not stop.signum
+    if stop.signum is not None:
+        return Result(None)
+    for name, status in gone.items():
+        if status == USAGE_ERROR:
+            return Result(None, refused=True)
+        return Result(None, failure=f"{name} ended ({how(status)})")
+    return None
 
 
 def _figures(folder: Path) -> dict[str, Any] | None:
