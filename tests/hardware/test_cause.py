@@ -36,3 +36,14 @@ def test_the_drivers_own_reason_outlives_the_watchdogs_hearsay() -> None:
     assert cause.of("", powered=False) == "no command for 210 ms"
     cause.of("", powered=True)
     assert cause.of("", powered=False) == "watchdog: MOTORS_LOCKED (1.25, limit 1)"
+
+
+def test_a_robot_that_sits_is_said_to() -> None:
+    cause = Cause()
+    status = damping("TORQUE")
+    status.state, status.action = SafetyStatus.ACTIVE, SafetyStatus.SIT
+    cause.hear(status)
+    assert cause.sits == "sitting down; watchdog: TORQUE (1.25, limit 1)"
+    assert cause.of("the time is up", powered=True) == "the time is up"
+    cause.hear(SafetyStatus(state=SafetyStatus.ACTIVE))
+    assert cause.sits == ""

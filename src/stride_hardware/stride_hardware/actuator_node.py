@@ -364,7 +364,7 @@ class ActuatorNode(Lifecycle, StrideNode[ActuatorConfig]):
         if not self.config.summary or self._driver is None or not hasattr(self, "_figures"):
             return
         figures = self._figures.summary(self._calibration.baudrate, self._driver.bus.traffic)
-        figures["cause"] = self._cause()
+        figures["cause"] = ", ".join(filter(None, (self._cause(), self._why.sits)))
         Path(self.config.summary).write_text(json.dumps(figures), "utf-8")
 
     def destroy_node(self) -> None:

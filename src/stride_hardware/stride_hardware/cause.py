@@ -11,23 +11,27 @@ _HEARSAY = str(Reason.MOTORS_LOCKED.name)
 
 
 class Cause:
-    """Remembers both."""
+    """Remembers both.
+
+    Attributes:
+        sits: why the watchdog has the robot sit down, with torque; empty if it does not.
+    """
 
     def __init__(self) -> None:
+        self.sits = ""
         self._own = self._watchdogs = ""
         self._reasons: tuple[str, ...] = ()
 
     def hear(self, status: SafetyStatus) -> None:
         """Take the watchdog's word; the numbers are those with which its reasons began."""
+        self.sits = f"sitting down; {_words(status)}" if status.action == SafetyStatus.SIT else ""
         names, before = tuple(status.reasons), self._reasons
         self._reasons = names if status.state >= SafetyStatus.DAMPING else ()
         if self._reasons and self._reasons == before:
             return
         self._watchdogs = ""
         if status.state >= SafetyStatus.DAMPING:
-            reasons = zip(names, status.values, status.limits, strict=False)
-            words = (f"{name} ({value:.3g}, limit {most:.3g})" for name, value, most in reasons)
-            self._watchdogs = f"watchdog: {', '.join(words)}"
+            self._watchdogs = _words(status)
 
     def of(self, own: str, powered: bool) -> str:
         """The cause now.
@@ -41,3 +45,9 @@ class Cause:
         if own or (self._own and _HEARSAY in self._watchdogs):
             return self._own
         return "" if powered else self._watchdogs
+
+
+def _words(status: SafetyStatus) -> str:
+    reasons = zip(status.reasons, status.values, status.limits, strict=False)
+    words = (f"{name} ({value:.3g}, limit {most:.3g})" for name, value, most in reasons)
+    return f"watchdog: {', '.join(words)}"
