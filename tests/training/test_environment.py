@@ -12,6 +12,7 @@ from stride_core.config import ConfigError
 from stride_core.safety import Mode
 from stride_training.environment import Environment, for_one_command
 from stride_training.policies import find
+from stride_training.records import copied
 from stride_training.task import Task, load_task, with_settings
 from tests.training.conftest import Walk
 
@@ -227,3 +228,35 @@ def test_a_robot_that_nobody_looks_at_walks_alike(small: Task, walk: Walk) -> No
     seen, unseen = (Environment(small, 4, 3, 1, drawn=drawn) for drawn in (True, False))
     assert unseen.plant.model.ngeom < seen.plant.model.ngeom
     assert _same(walk(seen, 40), walk(unseen, 40))
+
+
+def test_a_turn_that_the_gait_cannot_follow_is_no_error_of_the_heading() -> None:
+    """Half a metre a second and a quick turn are more than the servos give: both are scaled."""
+    task = load_task("rough", (), ("ground.kinds=[flat]", "commands.standing=0.0"))
+    environment = Environment(task, 1, threads=1)
+    environment.starts.fixed_command = np.array([[0.5, 0.0, 0.5]])
+    environment.reset()
+    for _ in range(500):
+        environment.step(np.zeros((1, environment.layout.size)))
+    turned = 500 * environment.plant.period * 0.5
+    assert abs(environment.moment.heading[0]) < 0.15 < 0.3 * turned
+
+
+def test_a_walk_too_short_to_be_judged_moves_no_robot_of_the_curriculum() -> None:
+    environment = Environment(load_task("rough"), 8, threads=1)
+    starts = environment.starts
+    environment.reset()
+    before = copied(starts.progress)
+    still = np.zeros((8, environment.layout.size))
+    for _ in range(49):
+        environment.step(still)
+    environment.reset()
+    assert np.array_equal(starts.progress, before)
+    for _ in range(70):
+        environment.step(still)
+    mean = starts._error / starts._judged
+    assert starts._judged.tolist() == [20.0] * 8
+    environment.reset()
+    change = starts.progress.level - before.level
+    good, bad = mean < 0.06, mean > 0.12
+    assert np.array_equal(change, np.where(bad, -1.0, good * 1.0).clip(-before.level))

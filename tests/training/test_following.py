@@ -14,15 +14,15 @@ def test_averages_of_steady_motion_are_the_filters_closed_form() -> None:
     planar = np.array([[0.3, -0.1], [0.1, 0.0]])
     turn = np.array([0.4, 0.0])
     command = np.array([[0.2, 0.0, 0.5], [0.1, 0.0, 0.0]])
-    yaw = np.array([3.0, -1.0])
+    yaw, aim = np.array([3.0, -1.0]), np.array([0.45, 0.0])
     found = at_rest(yaw)
     for _ in range(TICKS):
-        found = follow(found, planar, turn, command, PERIOD)
+        found = follow(found, planar, turn, command, aim, PERIOD)
     quick, slow = (1.0 - (1.0 - PERIOD / time) ** TICKS for time in (AVERAGE, PACE))
     assert found.velocity == pytest.approx(planar * quick)
     assert found.turn == pytest.approx(turn * quick)
     assert found.pace == pytest.approx(np.array([0.1, 0.0]) * slow)
-    assert found.heading == pytest.approx(yaw + command[:, 2] * PERIOD * TICKS)
+    assert found.heading == pytest.approx(yaw + aim * PERIOD * TICKS)
 
 
 def test_sway_about_the_asked_speed_is_no_error_of_the_pace() -> None:
@@ -31,8 +31,8 @@ def test_sway_about_the_asked_speed_is_no_error_of_the_pace() -> None:
     quick, slow = [], []
     for tick in range(20 * TICKS):
         sway = 0.2 * np.sin(2.0 * np.pi * 2.5 * tick * PERIOD)
-        found = follow(found, np.array([[0.3 + sway, 0.0]]), np.zeros(1), np.array([[0.3, 0, 0]]),
-                       PERIOD)  # fmt: skip
+        planar, asked = np.array([[0.3 + sway, 0.0]]), np.array([[0.3, 0.0, 0.0]])
+        found = follow(found, planar, np.zeros(1), asked, np.zeros(1), PERIOD)
         quick.append(found.velocity[0, 0] - 0.3)
         slow.append(found.pace[0])
     settled = slice(10 * TICKS, None)

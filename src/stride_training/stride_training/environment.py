@@ -264,7 +264,9 @@ class Environment:
         gravity = -up_in_body(truth.quaternion)
         turning = -(gravity * truth.angular_velocity).sum(-1)  # about the vertical
         command, period = self.starts.command, self.plant.period
-        following = self._following = follow(self._following, planar, turning, command, period)
+        aim = command[:, 2] if self.task.without_gait else self._state.gait.turn
+        following = follow(self._following, planar, turning, command, aim, period)
+        self._following = following
         limits = self.task.episode
         soles = self.plant.spec.hips[:, 2] + control.feet[..., 2] - truth.foot_radius
         low = -limits.min_height * soles.min(-1)  # of what the legs were told to hold

@@ -21,7 +21,7 @@ class Following(NamedTuple):
         velocity: ``(N, 2)`` forward and left, in the heading's frame, over ``AVERAGE`` [m/s].
         turn: ``(N,)`` about the vertical, likewise [rad/s].
         pace: ``(N,)`` error of the forward speed, over ``PACE`` [m/s].
-        heading: ``(N,)`` where the integrated command looks [rad].
+        heading: ``(N,)`` where the turns asked for lead, as far as the gait can follow [rad].
     """
 
     velocity: FloatArray
@@ -37,7 +37,12 @@ def at_rest(yaw: FloatArray) -> Following:
 
 
 def follow(
-    before: Following, planar: FloatArray, turn: FloatArray, command: FloatArray, period: float
+    before: Following,
+    planar: FloatArray,
+    turn: FloatArray,
+    command: FloatArray,
+    aim: FloatArray,
+    period: float,
 ) -> Following:
     """One tick.
 
@@ -46,6 +51,7 @@ def follow(
         planar: ``(N, 2)`` forward and left now [m/s].
         turn: ``(N,)`` about the vertical now [rad/s].
         command: ``(N, 3)`` what is asked [m/s, m/s, rad/s].
+        aim: ``(N,)`` as much of its turn as the gait can follow beside the rest of it [rad/s].
         period: of a tick [s].
     """
     share, slowly = period / AVERAGE, period / PACE
@@ -53,12 +59,12 @@ def follow(
         velocity=before.velocity + share * (planar - before.velocity),
         turn=before.turn + share * (turn - before.turn),
         pace=before.pace + slowly * (planar[:, 0] - command[:, 0] - before.pace),
-        heading=before.heading + period * command[:, 2],
+        heading=before.heading + period * aim,
     )
 
 
 def off_heading(following: Following, yaw: FloatArray) -> FloatArray:
-    """Error of the yaw against the integrated command, ``(N,)`` within ±π [rad]."""
+    """Error of the yaw against the heading asked for, ``(N,)`` within ±π [rad]."""
     off = yaw - following.heading
     error: FloatArray = off - 2.0 * np.pi * np.round(off / (2.0 * np.pi))
     return error

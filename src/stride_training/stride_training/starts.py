@@ -65,13 +65,14 @@ class Starts:
     Attributes:
         command: ``(N, 3)`` what each is told now [m/s, m/s, rad/s]; a new array at each change.
         progress: the curriculum.
+        seed: of all that is drawn.
         episode: ``(N,)`` how many each has begun.
         fixed_pose, fixed_command: ``(N, 3)`` or None; instead of drawn ones.
     """
 
     def __init__(self, task: Task, plant: Plant, robots: int, seed: int, first: int) -> None:
         """Take the number of the first robot."""
-        self._task, self._plant, self._seed, self._first = task, plant, seed, first
+        self._task, self._plant, self._first = task, plant, first
         index = {kind: place for place, kind in enumerate(plant.kinds)}
         shape = (task.ground.levels, len(task.ground.kinds) * task.ground.variants)
         self._grounds = np.array([index[kind] for kind in pool(task.ground)]).reshape(shape)
@@ -81,14 +82,14 @@ class Starts:
         self.fixed_command: FloatArray | None = None
         self._random = [np.random.default_rng(0)] * robots
         self._until = np.zeros(robots, np.int64)
-        self._error, self._ticks = np.zeros(robots), np.zeros(robots)
+        self._error, self._ticks, self._judged = np.zeros((3, robots))
         self._fell = np.zeros(robots, bool)
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
         """Let the next episodes be the first ones of a seed; the curriculum begins anew."""
-        self._seed, robots = seed, range(len(self.episode))
-        self.episode[:], self._ticks[:] = 0, 0.0
+        self.seed, robots = seed, range(len(self.episode))
+        self.episode[:], self._ticks[:], self._judged[:], self._fell[:] = 0, 0.0, 0.0, False
         draws = [np.random.default_rng((seed, self._first + r, 0)).random() for r in robots]
         self.progress = begin(self._task.curriculum, self._task.ground.levels, np.array(draws))
 
@@ -99,14 +100,15 @@ class Starts:
         draws = np.empty((n, _DRAWS))
         seeds = []
         for row, robot in enumerate(robots):
-            name = (self._seed, self._first + int(robot), int(self.episode[robot]))
+            name = (self.seed, self._first + int(robot), int(self.episode[robot]))
             self._random[robot] = random = np.random.default_rng(name)
             random.random(out=draws[row])
             seeds.append(int(random.integers(2**62)))
         self._judge(robots, draws[:, 0])
         level = self.progress.level[robots].astype(np.intp)
         column = (draws[:, 1] * self._grounds.shape[1]).astype(np.intp)
-        self._error[robots], self._ticks[robots], self._fell[robots] = 0.0, 0.0, False
+        for kept in (self._error, self._ticks, self._judged, self._fell):
+            kept[robots] = 0
         self.command = self.command.copy()
         for robot in robots.tolist():
             self._tell(robot, 0)
@@ -132,9 +134,9 @@ class Starts:
         return np.stack([x, y, yaw], axis=-1)
 
     def _judge(self, robots: Indices, draws: FloatArray) -> None:
-        ended = self._ticks[robots] > 0
+        ended = self._fell[robots] | (self._judged[robots] > 0)
         mine = Progress(self.progress.level[robots], self.progress.reach[robots])
-        error = self._error[robots] / np.maximum(self._ticks[robots], 1.0)
+        error = self._error[robots] / np.maximum(self._judged[robots], 1.0)
         after = update(
             self._task.curriculum,
             self._task.ground.levels,
@@ -151,6 +153,7 @@ class Starts:
         error = moment.velocity - moment.command[:, :2]
         settled = self._ticks >= 1.0 / self._plant.period  # the first second is for starting
         self._error += np.sqrt((error * error).sum(-1)) * settled
+        self._judged += settled
         self._ticks += 1.0
         self._fell |= moment.fell
 
@@ -190,12 +193,16 @@ class Starts:
 
 
 def _within(span: tuple[float, float], place: float, reach: float) -> float:
-    """Uniform in the part of a range that lies within ``reach`` of its largest value."""
+    """Uniform in the part of a range that lies within ``reach`` of its largest value.
+
+    Of a range without 0 at least its smallest value is left.
+    """
     low, high = span
-    most = reach * max(abs(low), abs(high))
+    least = max(low, -high, 0.0)
+    most = max(reach * max(abs(low), abs(high)), least)
     low, high = max(low, -most), min(high, most)
-    return low + place * (max(high, low) - low) if low <= high else high
+    return low + place * (high - low)
 
 
 _DRAWS = 7
-_STATE = ("episode", "command", "progress", "_until", "_error", "_ticks", "_fell")
+_STATE = ("episode", "command", "progress", "_until", "_error", "_ticks", "_judged", "_fell")

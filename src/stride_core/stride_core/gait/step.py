@@ -46,6 +46,8 @@ class GaitState(NamedTuple):
         walking: ``(...)``; a robot at rest has phase 0.
         command: ``(..., 3)`` vx [m/s], vy [m/s], wz [rad/s] followed now.
         asked: ``(..., 3)`` what was asked for, within the speed limits.
+        turn: ``(...)`` by which its heading changes: the turn asked for, as far as the feet follow
+            it [rad/s]; what holds the heading comes on top.
         heading: ``(...)`` where a walking robot should look [rad]; NaN: nowhere in particular.
         slowed: ``(...)`` more was asked than the speed limits or the fastest measured speed.
         shape: ``(..., 6)`` now, in the order of ``Shape``.
@@ -63,6 +65,7 @@ class GaitState(NamedTuple):
     walking: BoolArray
     command: FloatArray
     asked: FloatArray
+    turn: FloatArray
     heading: FloatArray
     slowed: BoolArray
     shape: FloatArray
@@ -151,6 +154,7 @@ class Gait:
             walking=np.zeros(lead, dtype=bool),
             command=np.zeros((*lead, 3)),
             asked=np.zeros((*lead, 3)),
+            turn=np.zeros(lead),
             heading=np.full(lead, np.nan),
             slowed=np.zeros(lead, dtype=bool),
             shape=shape,
@@ -188,10 +192,10 @@ class Gait:
         asked *= (wanted / np.maximum(excess, 1.0))[..., None]
         beyond = self.speed_map.excess(asked, pattern)
         goal = asked / np.maximum(beyond, 1.0)[..., None]
-        heading = state.heading
+        heading, turn = state.heading, goal[..., 2] + 0.0
         if inputs.yaw is not None and self.heading.gain:
-            turn, heading = hold(self.heading, heading, inputs.yaw, goal[..., 2], state.walking, dt)
-            goal[..., 2] += turn * wanted
+            back, heading = hold(self.heading, heading, inputs.yaw, turn, state.walking, dt)
+            goal[..., 2] += back * wanted
         command = _towards(state.command, goal, self.acceleration * dt)
 
         phase = state.phase + state.walking * (dt / shape[..., 2])
@@ -210,7 +214,7 @@ class Gait:
         phase = walking * (phase % 1.0)
         slowed = (excess > 1.0) | (beyond > 1.0)
         return GaitState(
-            *(phase, walking, command, asked, heading, slowed, shape, modulation, pattern),
+            *(phase, walking, command, asked, turn, heading, slowed, shape, modulation, pattern),
             *(*strides, longest),
         )
 
