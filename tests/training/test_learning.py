@@ -65,8 +65,9 @@ def test_the_exported_policy_is_the_trained_one(whole: Run, tmp_path: Path) -> N
     file = tmp_path / "policy.onnx"
     contract, measured = export(whole, file, checkpoint="last")
     assert measured["difference"] <= 1e-5
-    assert read_contract(file.read_bytes()).to_json() == read_contract(file.read_bytes()).to_json()
-    contract = read_contract(file.read_bytes())
+    written = read_contract(file.read_bytes())
+    assert dataclasses.replace(written, weights_sha256="") == contract
+    contract = written
     assert contract.provenance.steps == 480 and contract.provenance.task == "hard_adaptive"
     assert len(contract.action_names) == 16
     trained = load_trained(whole, "last")

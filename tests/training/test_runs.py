@@ -209,6 +209,9 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
     wider = load_task("hard_adaptive", (), (*SMALL, "ppo.networks.hidden=[17]"))
     assert "differ in shape" in refused(wider, whole.last)
     assert "networks alone" in refused(small, whole.folder / "step_0000000192.pt")
+    other.write_text(usual.replace("servo_share: 0.9", "servo_share: 0.8"))
+    weaker = dataclasses.replace(small, params=str(other))
+    assert "YAML of gait, ik or safety has changed" in refused(weaker, whole.last)
     torn = tmp_path / "torn.pt"
     torn.write_bytes(whole.last.read_bytes()[:5000])
     assert "not a checkpoint" in refused(small, torn)

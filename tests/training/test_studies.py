@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stride_core.config import ConfigError
-from stride_training.intervals import across
+from stride_training.intervals import across, share
 from stride_training.task import Task, load_task
 from tests.training.conftest import SMALL
 
@@ -102,3 +102,18 @@ def test_a_task_extends_one_beside_it(tmp_path: Path, base: str) -> None:
     file.write_text(f"extends: {base}\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml: extends: .*expected the name of a task"):
         load_task(file)
+
+
+def test_the_interval_of_a_few_runs_is_students() -> None:
+    """For ±1 s² is n/(n−1): mean ± t/√(n−1); t of 9 degrees of freedom is 2.262."""
+    values = np.array([1.0, -1.0] * 5)
+    found = across(values)
+    assert found.value == 0.0
+    assert found.high == pytest.approx(2.262 / 3.0) == -found.low
+    assert across(np.array([1.0, -1.0] * 100)).high == pytest.approx(2.086 / np.sqrt(199.0))
+
+
+def test_wilsons_interval_is_that_of_a_table() -> None:
+    """R. G. Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263, the score method."""
+    assert share(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)
+    assert share(0, 20).low == 0.0 and share(20, 20).high == 1.0

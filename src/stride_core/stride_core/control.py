@@ -1,7 +1,7 @@
 """The control law, whole: gait, residual, inverse kinematics, watchdog.
 
 The nodes run these same functions one by one, each behind its topic; training and the tools run
-``Controller.tick`` for any number of robots at once. Both give the same numbers.
+``Controller``'s for any number of robots at once. Both give the same numbers.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from stride_core.config import ConfigError, from_mapping, param
 from stride_core.yaml_file import read_yaml
 
-from stride_training.evaluation import COLUMNS, Examination, examine, figures
+from stride_training.evaluation import COLUMNS, Examination, calibrated, examine, figures
 from stride_training.intervals import Interval, across
 from stride_training.places import config_folder
 from stride_training.policies import Policy, find
@@ -101,6 +101,7 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
     kept = folder / "rows.json"
     rows: list[dict[str, Any]] = json.loads(kept.read_text("utf-8")) if kept.is_file() else []
     base = load_task(study.task)
+    exam = replace(study.exam, told=calibrated(base, study.exam, threads))
     wanted = [(ALONE, 0)] + [(name, seed) for seed in study.seeds for name in tasks]
     for name, seed in wanted:
         if any((row["condition"], row["seed"]) == (name, seed) for row in rows):
@@ -109,7 +110,7 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
         policy = Policy(ALONE)
         if name != ALONE:
             policy = _trained(with_settings(tasks[name], [f"seed={seed}"]), folder, name, threads)
-        result = examine(policy, base, study.exam, threads)
+        result = examine(policy, base, exam, threads)
         found = {key: figures(result.episodes)[key].value for key in COLUMNS}
         steps = 0 if name == ALONE else study.steps
         rows.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import pickle
 import zipfile
 from collections import deque
@@ -15,9 +17,11 @@ import torch
 from stable_baselines3 import PPO
 from stride_core.config import ConfigError
 from stride_core.contract import NominalGait
+from stride_core.control import parameters_of
 from stride_core.yaml_file import one_line
 
 from stride_training.environment import Environment
+from stride_training.places import params_files
 from stride_training.runs import write
 from stride_training.vector import VectorEnvironment
 
@@ -52,7 +56,14 @@ def nominal_gait(environment: Environment) -> NominalGait:
     task, config = environment.task, environment.controller.gait_config
     shape = asdict(config.shape)
     held = {name: shape[name] for name in shape if name not in task.action.modulation}
-    return NominalGait(task.pattern or config.pattern, {} if task.without_gait else held)
+    return NominalGait(task.pattern or config.pattern, held)
+
+
+def parameters_digest(environment: Environment) -> str:
+    """Of all that the control law reads; a run goes on with what it began with."""
+    files = params_files(environment.plant.spec, environment.task.params)
+    law = {node: parameters_of(files, node) for node in ("gait", "ik", "safety")}
+    return hashlib.sha256(json.dumps(law, sort_keys=True).encode()).hexdigest()
 
 
 def save_network(path: Path, model: PPO, environment: VectorEnvironment) -> None:
@@ -92,6 +103,7 @@ def save_all(path: Path, model: PPO, environment: VectorEnvironment, extra: Any)
             }
         ),
         "torch_random": torch.get_rng_state(),
+        "parameters": parameters_digest(environment.environment),
     }
     _write(path, content)
 
@@ -157,6 +169,11 @@ def load_all(path: Path, model: PPO, environment: VectorEnvironment) -> Any:
     content = read(path, environment)
     if "rest" not in content:
         raise ConfigError(f"{path}: holds networks alone; expected a run's last.pt")
+    law = parameters_digest(environment.environment)
+    if content.get("parameters", law) != law:
+        raise ConfigError(
+            f"{path}: the YAML of gait, ik or safety has changed: expected what it was trained with"
+        )
     model.num_timesteps = load_network(path, model, environment)
     try:
         return _restore(content, model, environment, path)

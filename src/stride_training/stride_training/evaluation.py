@@ -149,7 +149,7 @@ def figures(episodes: Episodes) -> dict[str, Interval]:
         "height_share": mean(episodes.height),
         "violations": mean(episodes.violations),
         "heading": mean(heading),
-        "heading_share": share(int((heading < 15.0).sum()), n),
+        "heading_share": share(int((up & (heading < 15.0)).sum()), n),
         "distance": mean(episodes.distance),
         "far_share": share(int((up & (episodes.distance >= 10.0)).sum()), n),
         "power": mean(episodes.power),

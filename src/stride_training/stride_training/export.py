@@ -71,6 +71,8 @@ def export(
     if trained.task.truth:
         seen = ", ".join(trained.task.truth)
         raise ConfigError(f"{run.folder}: its actor sees {seen}: no robot could run it")
+    if trained.task.without_gait:
+        raise ConfigError(f"{run.folder}: trained without the gait, which every robot has")
     model = to_onnx(trained.actor)
     off = difference(model, trained.actor)
     if not off <= TOLERANCE:

@@ -40,8 +40,13 @@ def mean(values: FloatArray, seed: int = 0) -> Interval:
     return Interval(float(known.mean()), float(low), float(high))
 
 
-_STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
-"""Quantiles of 97.5 % of Student's t, by degrees of freedom (any table of it)."""
+# fmt: off
+_STUDENT = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+)
+# fmt: on
+"""Quantiles of 97.5 % of Student's t, from one degree of freedom on (any table of it)."""
 
 
 def across(values: FloatArray) -> Interval:
@@ -49,5 +54,5 @@ def across(values: FloatArray) -> Interval:
     value, n = float(values.mean()), len(values)
     if n < 2:
         return Interval(value, float("nan"), float("nan"))
-    half = _STUDENT.get(n - 1, _Z) * float(values.std(ddof=1)) / np.sqrt(n)
+    half = _STUDENT[min(n - 1, len(_STUDENT)) - 1] * float(values.std(ddof=1)) / np.sqrt(n)
     return Interval(value, value - half, value + half)

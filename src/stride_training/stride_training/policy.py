@@ -134,6 +134,7 @@ class Actor(nn.Module):
         self.normaliser.variance.copy_(both.normaliser.variance[:size])
         self.normaliser.count.copy_(both.normaliser.count)
         self.layers, self.head = both.actor, policy.action_net
+        self.to(policy.device)
 
     def forward(self, observation: Tensor) -> Tensor:
         """``(n, actor_size)`` to ``(n, actions)``."""

@@ -326,7 +326,8 @@ def answer_with(actor: Actor) -> Answer:
 
     def answer(observation: Observations) -> NDArray[Any]:
         with torch.no_grad():
-            found: NDArray[Any] = actor(torch.as_tensor(observation)).numpy()
+            seen = torch.as_tensor(observation).to(actor.normaliser.mean.device)
+            found: NDArray[Any] = actor(seen).cpu().numpy()
         return found
 
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,11 @@ def tune(
         drawn = [f"{key}={_draw(trial, key, kind, span)}" for key, kind, span in SPACE]
         task = _fitting(load_task(name, (), [*drawn, *settings]), steps)
         run = new_run(task, folder / f"trial_{trial.number:04d}")
-        finished = train(task, run, threads, report=lambda at, score: _judge(trial, at, score))
+        try:
+            finished = train(task, run, threads, report=lambda at, score: _judge(trial, at, score))
+        except ConfigError as error:  # of weights that are no numbers, say
+            print(f"trial {trial.number}: {error}", file=sys.stderr)
+            raise optuna.TrialPruned from None
         if not finished:
             trial.study.stop()
             raise optuna.TrialPruned  # cut short, it has no score of its own
