@@ -32,6 +32,9 @@ SPACE: Sequence[Choice] = (
 """The source documents' ranges, by the task's keys; n_steps and batches for more robots than their
 4, the residual within what the ik node lets through."""
 
+HELD = ("ppo.kl=[]",)
+"""A rate that adapts would make nothing of the one that was drawn."""
+
 
 def tune(
     name: str,
@@ -74,7 +77,7 @@ def tune(
 
     def attempt(trial: optuna.Trial) -> float:
         drawn = [f"{key}={_draw(trial, key, kind, span)}" for key, kind, span in SPACE]
-        task = _fitting(load_task(name, (), [*drawn, *settings]), steps)
+        task = _fitting(load_task(name, (), [*HELD, *drawn, *settings]), steps)
         run = new_run(task, folder / f"trial_{trial.number:04d}")
         try:
             finished = train(task, run, threads, report=lambda at, score: _judge(trial, at, score))
@@ -127,5 +130,6 @@ def report(study: optuna.Study) -> str:
     if not done:
         return "no trial is complete"
     best = study.best_trial
-    options = " ".join(f"--set {key}={json.dumps(value)}" for key, value in best.params.items())
+    drawn = [f"{key}={json.dumps(value)}" for key, value in best.params.items()]
+    options = " ".join(f"--set {setting}" for setting in (*HELD, *drawn))
     return f"{len(done)} complete; best {best.value:.4f} (trial {best.number}): {options}"
