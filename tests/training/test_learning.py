@@ -7,18 +7,21 @@ import contextlib
 import dataclasses
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from stride_core.arrays import FloatArray
+from stride_core.config import ConfigError
 from stride_core.policy_file import read_contract
 from stride_training.cli import main
 from stride_training.curves import evaluations, progress
 from stride_training.episodes import Answer, score, walk
+from stride_training.places import config_folder
 from stride_training.runs import Run
-from stride_training.task import Task
+from stride_training.task import Task, load_task
 from tests.training.conftest import SMALL
 
 from stride_training import rewards
@@ -29,7 +32,7 @@ pytest.importorskip("stable_baselines3")
 from stride_training.environment import Environment, for_one_command  # noqa: E402
 from stride_training.export import difference, export, load_trained  # noqa: E402
 from stride_training.network import to_onnx  # noqa: E402
-from stride_training.policies import find  # noqa: E402
+from stride_training.policies import find, on_one_servo  # noqa: E402
 from stride_training.policy import Actor, RunningNormaliser  # noqa: E402
 from stride_training.ppo import make_ppo  # noqa: E402
 from stride_training.vector import VectorEnvironment  # noqa: E402
@@ -85,6 +88,23 @@ def test_the_exported_policy_is_the_trained_one(whole: Run, tmp_path: Path) -> N
     hidden = np.where(hidden > 0, hidden, np.expm1(np.minimum(hidden, 0.0)))
     out = hidden @ policy["action_net.weight"].numpy().T + policy["action_net.bias"].numpy()
     assert answers[0](seen.numpy()) == pytest.approx(np.clip(out, -1, 1), abs=1e-5)
+
+
+def test_a_run_is_judged_on_its_gait_its_servo_and_its_best(whole: Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(whole.folder, tmp_path / "me@home")
+    export(Run(folder), folder / "policy.onnx", checkpoint="step_0000000192")
+    policy = find(str(folder))
+    assert policy.name == "me@home@last"  # so short a run has no best
+    task = load_task("rough")
+    assert policy.fitted(task).pattern == "trot"
+    assert policy.fitted(dataclasses.replace(task, servo="sts3215_147")).servo == "sts3215_147"
+    other = tmp_path / "other.yaml"
+    usual = (config_folder() / "fivebar.yaml").read_text()
+    other.write_text(usual.replace("stance_length: 0.0", "stance_length: 0.01"))
+    with pytest.raises(ConfigError, match=r"it is for stance_length 0, not 0\.01"):
+        policy.fitted(dataclasses.replace(task, params=str(other)))
+    alone = on_one_servo([find("none"), find("rough_345")], task)
+    assert alone.servo == "sts3215_345"
 
 
 def test_an_onnx_that_differs_is_noticed(whole: Run) -> None:
@@ -184,6 +204,12 @@ def test_learning_does_what_no_constant_policy_does(
         (["evaluate", "none", "--terrain", "moon"], "moon"),
         (["evaluate", "none", "--sweep", "ground.difficulty=nan"], "finite numbers"),
         (["evaluate", "none", "--sweep", "ground.difficulty=inf"], "finite numbers"),
+        (["evaluate", "none", "--sweep", "episode.seconds=3,100"], "nothing would change"),
+        (["evaluate", "rough", "--sweep", "action.residual=0.01,0.02"], "nothing would change"),
+        (["evaluate", "none", "--figure", "f.png"], "expected --sweep"),
+        (["evaluate", "none", "--json", "nowhere/f.json"], "nowhere/f.json: cannot be written"),
+        (["evaluate", "none", "--calibrate", "--speeds", "-0.1,0.2"], "none below 0"),
+        (["compare", "rough", "rough_345"], "rough_345 for sts3215_345: expected all"),
     ],
 )  # fmt: skip
 def test_mistakes_are_answered_in_one_line(

@@ -16,14 +16,14 @@ from stride_core.config import ConfigError
 from stride_training.curves import evaluations, progress
 from stride_training.places import config_folder
 from stride_training.runs import Run, alone, new_run
-from stride_training.task import Task, load_task
+from stride_training.task import Task, load_task, with_settings
 from tests.training.conftest import SMALL, small_steps
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from stable_baselines3 import PPO  # noqa: E402
-from stride_training.checkpoint import load_all, save_network  # noqa: E402
+from stride_training.checkpoint import load_all, load_network, save_network  # noqa: E402
 from stride_training.environment import Environment  # noqa: E402
 from stride_training.history import Progress  # noqa: E402
 from stride_training.ppo import make_ppo  # noqa: E402
@@ -207,11 +207,19 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
     stance = dataclasses.replace(small, params=str(other))
     assert "gait: {'pattern': 'trot', 'shape': {'stance_length': 0.0" in refused(stance, whole.last)
     wider = load_task("hard_adaptive", (), (*SMALL, "ppo.networks.hidden=[17]"))
-    assert "differ in shape" in refused(wider, whole.last)
+    assert "ppo.networks.hidden: [17]: expected [16]" in refused(wider, whole.last)
+    vector = VectorEnvironment(Environment(wider, 1, 0, 1))
+    with pytest.raises(ConfigError, match="differ in shape"):
+        load_network(whole.last, make_ppo(wider.ppo, vector, 0), vector)
     assert "networks alone" in refused(small, whole.folder / "step_0000000192.pt")
     other.write_text(usual.replace("servo_share: 0.9", "servo_share: 0.8"))
     weaker = dataclasses.replace(small, params=str(other))
     assert "YAML of gait, ik or safety has changed" in refused(weaker, whole.last)
+    said = refused(with_settings(small, ["ppo.gamma=0.5"]), whole.last)
+    assert "its task.yaml has changed: ppo.gamma: 0.5: expected 0.98" in said
+    assert "activation: 'elu': expected 'tanh'" in refused(
+        with_settings(small, ["ppo.networks.activation=tanh"]), whole.last
+    )
     torn = tmp_path / "torn.pt"
     torn.write_bytes(whole.last.read_bytes()[:5000])
     assert "not a checkpoint" in refused(small, torn)
@@ -225,7 +233,7 @@ def test_checkpoints_of_others_are_refused(whole: Run, small: Task, tmp_path: Pa
         torch.save({name: value for name, value in good.items() if name != key}, torn)
         assert str(torn) in refused(small, torn)
     more = dataclasses.replace(small, ppo=dataclasses.replace(small.ppo, envs=8))
-    assert "does not fit the run's task.yaml" in refused(more, whole.last)
+    assert "ppo.envs: 8: expected 6" in refused(more, whole.last)
 
 
 def test_a_run_folder_that_exists_is_refused(

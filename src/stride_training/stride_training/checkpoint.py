@@ -8,6 +8,7 @@ import json
 import pickle
 import zipfile
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,19 @@ from stride_core.yaml_file import one_line
 
 from stride_training.environment import Environment
 from stride_training.places import params_files
-from stride_training.runs import write
+from stride_training.runs import plain, write
 from stride_training.vector import VectorEnvironment
 
 FORMAT = 1
 _RESUMABLE = 2  # of what a run goes on from, beside its networks
 _LEFT_OUT: dict[str, Any] = {"truth": []}  # by what was written before there was such a key
-_NOT_SAID = ("gait", "rate_hz", "action")  # by such either, and taken to be ours
+_NOT_SAID = (
+    "gait",
+    "rate_hz",
+    "action",
+    "activation",
+    "clip",
+)  # by such either, and taken to be ours
 
 
 def identity(environment: VectorEnvironment) -> dict[str, Any]:
@@ -48,6 +55,8 @@ def identity(environment: VectorEnvironment) -> dict[str, Any]:
         "gait": asdict(nominal_gait(within)),
         "rate_hz": within.task.plant.rate_hz,
         "action": asdict(within.task.action),
+        "activation": within.task.ppo.networks.activation,
+        "clip": within.task.ppo.networks.clip,
     }
 
 
@@ -104,6 +113,7 @@ def save_all(path: Path, model: PPO, environment: VectorEnvironment, extra: Any)
         ),
         "torch_random": torch.get_rng_state(),
         "parameters": parameters_digest(environment.environment),
+        "task": plain(asdict(environment.environment.task)),
     }
     _write(path, content)
 
@@ -156,6 +166,22 @@ def load_network(path: Path, model: PPO, environment: VectorEnvironment) -> int:
     return steps
 
 
+_FREE = ("name", "steps", "monitoring")
+"""Of a task: what may change between an end and a resume."""
+
+
+def _other(theirs: Mapping[str, Any], ours: Mapping[str, Any], above: str = "") -> str:
+    """The first key whose value is another, in words; empty if there is none."""
+    for key in (*theirs, *(key for key in ours if key not in theirs)):
+        mine, other = ours.get(key), theirs.get(key)
+        if mine == other or (not above and key in _FREE):
+            continue
+        if isinstance(mine, Mapping) and isinstance(other, Mapping):
+            return _other(other, mine, f"{above}{key}.")
+        return f"{above}{key}: {mine!r}: expected {other!r}"
+    return ""
+
+
 def _why(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}")[:160]
 
@@ -174,6 +200,9 @@ def load_all(path: Path, model: PPO, environment: VectorEnvironment) -> Any:
         raise ConfigError(
             f"{path}: the YAML of gait, ik or safety has changed: expected what it was trained with"
         )
+    ours = plain(asdict(environment.environment.task))
+    if other := _other(content.get("task", ours), ours):
+        raise ConfigError(f"{path}: its task.yaml has changed: {other}")
     model.num_timesteps = load_network(path, model, environment)
     try:
         return _restore(content, model, environment, path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from stride_core.arrays import BoolArray, FloatArray
+from stride_core.config import ConfigError
 from stride_sim.plant import RandomisationConfig
 
 from stride_training.environment import Environment
@@ -113,15 +114,17 @@ def calibrated(task: Task, exam: Examination, threads: int = 0) -> tuple[float, 
     Raises:
         ConfigError: the task is wrong; one line.
     """
-    asks = np.linspace(_SLOWEST, _FASTEST, _ASKS) * max(map(abs, exam.speeds))
+    if min(exam.speeds) < 0.0:
+        raise ConfigError(f"speeds: {min(exam.speeds):g}: expected none below 0 to calibrate for")
+    asks = np.linspace(_SLOWEST, _FASTEST, _ASKS) * max(exam.speeds)
     trial = Examination(
         tuple(asks), min(exam.episodes, _TRIED), _TRIAL, exam.seed + _ELSEWHERE, exam.variants
     )
     result = examine(Policy("none"), task, trial, threads)
     reached = np.array([_reached(result.at(ask).speed) for ask in asks])
     upto = int(reached.argmax()) + 1
-    rising = np.maximum.accumulate(reached[:upto])
-    return tuple(np.interp(exam.speeds, rising, asks[:upto]).round(4).tolist())
+    rising, told = np.append(0.0, np.maximum.accumulate(reached[:upto])), np.append(0.0, asks)
+    return tuple(np.interp(exam.speeds, rising, told[: upto + 1]).round(4).tolist())
 
 
 def _reached(speed: FloatArray) -> float:

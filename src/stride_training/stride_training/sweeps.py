@@ -12,6 +12,7 @@ from typing import Any
 from stride_core.config import ConfigError
 from stride_sim.plant import RandomisationConfig
 
+from stride_training.episodes import examination
 from stride_training.evaluation import COLUMNS, Examination, Result, cell, examine, figures
 from stride_training.intervals import Interval
 from stride_training.policies import Policy
@@ -63,6 +64,19 @@ class Sweep:
             for value in self.values
         ]
 
+    def check(self, policies: Sequence[Policy], task: Task) -> None:
+        """See that it changes something for somebody.
+
+        Raises:
+            ConfigError: it does not, or a policy and a value do not fit; one line.
+        """
+        changed = [task for _, task in self.tasks(task)]
+        walks = [[examination(p.fitted(each), _ANY_S, 1, 1) for p in policies] for each in changed]
+        if len(walks) > 1 and all(walk == walks[0] for walk in walks):
+            raise ConfigError(
+                f"--sweep {self.key}: a policy's own, or the examination's: nothing would change"
+            )
+
     def _written(self, value: float) -> str:
         whole = int(value) if value == int(value) else value
         if self.key == "ground.difficulty":
@@ -70,6 +84,8 @@ class Sweep:
         single = self.key.endswith(("duration",))
         return f"[{whole}, {whole}]" if self.key.startswith(_RANGED) and not single else str(whole)
 
+
+_ANY_S = 10.0
 
 Found = Sequence[tuple[float, Sequence[Result]]]
 """Of each value, the results of all policies."""

@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stride_core.arguments import Parser
+from stride_core.config import ConfigError
 
-from stride_training.cli.conditions import add_amount, add_conditions, conditions
+from stride_training.cli.conditions import (
+    add_amount,
+    add_conditions,
+    conditions,
+    refuse_unwritable,
+)
 
 if TYPE_CHECKING:
     from stride_training.evaluation import Examination
@@ -62,13 +68,14 @@ def measure(options: Parser, arguments: Sequence[str]) -> int:
         examine,
         paired,
     )
-    from stride_training.policies import find
+    from stride_training.policies import find, on_one_servo
     from stride_training.runs import write
 
-    task = conditions(given)
+    refuse_unwritable(given)
+    if given.figure and not given.sweep:
+        raise ConfigError("--figure: of a sweep: expected --sweep too")
     policies = [find(name) for name in given.policies]
-    for policy in policies:
-        policy.fitted(task)  # refuse before the first has walked
+    task = on_one_servo(policies, conditions(given))  # refuse before the first has walked
     exam = Examination(
         given.speeds, given.episodes, given.seconds, given.seed, randomised=given.randomised
     )
@@ -87,11 +94,11 @@ def measure(options: Parser, arguments: Sequence[str]) -> int:
     text = as_markdown(results)
     for other in results[1:]:
         text += "\n" + paired(results[0], other)
-    print(text, end="")
     if given.json:
         write(Path(given.json), as_json(results, exam, task))
     if given.markdown:
         write(Path(given.markdown), text)
+    print(text, end="")
     return 0
 
 
@@ -103,16 +110,16 @@ def _sweep(
 
     chosen = [sweeps.Sweep.parse(text) for text in given.sweep]
     for sweep in chosen:
-        sweep.tasks(task)  # refuse before the first has walked
+        sweep.check(policies, task)  # refuse before the first has walked
     measured = []
     for sweep in chosen:
         measured += sweeps.rows(sweep, sweeps.run(sweep, policies, task, exam, given.threads))
         print(sweep.key, file=sys.stderr, flush=True)
     text = sweeps.as_markdown(measured)
-    print(text, end="")
     for path, content in ((given.markdown, text), (given.json, sweeps.as_json(measured))):
         if path:
             write(Path(path), content)
     if given.figure:
         sweeps.draw(measured, Path(given.figure))
+    print(text, end="")
     return 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from stride_core.arguments import Parser, number, whole
+from stride_core.config import ConfigError
 
 from stride_training.task import Task, load_task
 
@@ -46,6 +49,20 @@ def speeds() -> Callable[[str], tuple[float, ...]]:
         return found
 
     return parse
+
+
+def refuse_unwritable(given: argparse.Namespace) -> None:
+    """Look at where results shall be written before hours are spent on them.
+
+    Raises:
+        ConfigError: not there; one line.
+    """
+    for option in ("json", "markdown", "figure"):
+        path = Path(getattr(given, option, "") or ".")
+        if path == Path("."):
+            continue
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ConfigError(f"--{option} {path}: cannot be written")
 
 
 def conditions(given: argparse.Namespace) -> Task:
