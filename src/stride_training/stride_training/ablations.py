@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,13 +12,16 @@ from typing import Any
 
 import numpy as np
 from stride_core.config import ConfigError, from_mapping, param
+from stride_core.robot import load_robot
 from stride_core.yaml_file import read_yaml
 
+from stride_training.checkpoint import nominal_gait
+from stride_training.environment import Environment, check
 from stride_training.evaluation import COLUMNS, Examination, calibrated, examine, figures
 from stride_training.intervals import Interval, across
 from stride_training.places import config_folder
 from stride_training.policies import Policy, find
-from stride_training.runs import Run, commit, new_run, write
+from stride_training.runs import Run, alone, commit, new_run, write
 from stride_training.task import Task, load_task, with_settings
 from stride_training.train import train
 
@@ -26,6 +30,9 @@ ALONE = "gait alone"
 
 _UNWATCHED = ("monitoring.evaluation_robots=1", "monitoring.evaluation_seconds=2.5")
 """A study examines its runs by itself."""
+
+_SIGNS, _LONGEST = "/\\|", 200
+"""What no condition's name may hold, and its bytes: a folder's name has 255."""
 
 _SHOWN = ("success", "speed", "speed_error", "tilt_p99", "heading")
 _DIGITS = {"tilt_p99": 1, "heading": 1}
@@ -43,6 +50,26 @@ class Study:
     seconds: float = param(10.0, doc="of each", unit="s", min=3.0, max=3600.0)
     conditions: dict[str, tuple[str, ...]]
 
+    def __post_init__(self) -> None:
+        for name in ("seeds", "speeds"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: []: expected at least one")
+        folders: dict[str, str] = {}
+        for name, changes in self.conditions.items():
+            _check_name(name)
+            other = folders.setdefault(_folder(name), name)
+            if other != name:
+                raise ValueError(
+                    f"conditions: {name!r}: expected another folder than {other!r} has"
+                )
+            for change in changes:
+                key = change.partition("=")[0].strip().partition(".")[0]
+                if key in ("steps", "seed"):
+                    raise ValueError(
+                        f"conditions: {name}: {change!r}: expected the study's own {key}"
+                        " in all conditions"
+                    )
+
     def tasks(self) -> dict[str, Task]:
         """The task under each condition.
 
@@ -50,12 +77,44 @@ class Study:
             ConfigError: a setting is none; one line.
         """
         base = load_task(self.task, (), [f"steps={self.steps}", *_UNWATCHED])
-        return {name: with_settings(base, changes) for name, changes in self.conditions.items()}
+        found = {}
+        for name, changes in self.conditions.items():
+            try:
+                found[name] = with_settings(base, changes)
+            except ConfigError as error:
+                raise ConfigError(f"condition {name!r}: {error}") from None
+        return found
 
     @property
     def exam(self) -> Examination:
         """What each trained policy goes through."""
         return Examination(self.speeds, self.episodes, self.seconds)
+
+
+def _folder(name: str) -> str:
+    """Of a condition's runs, less the seed."""
+    return name.replace(" ", "_")
+
+
+def _check_name(name: str) -> None:
+    """A name is a row of a table and a folder.
+
+    Raises:
+        ValueError: it cannot be; one line.
+    """
+    if name == ALONE:
+        raise ValueError(f"conditions: {name!r}: expected a name other than the gait's own row has")
+    if (
+        not name.strip()
+        or not name.isprintable()
+        or name.startswith(".")
+        or any(sign in name for sign in _SIGNS)
+        or len(name.encode()) > _LONGEST
+    ):
+        raise ValueError(
+            f"conditions: {name[:60]!r}: expected a name for a folder: at most {_LONGEST} bytes,"
+            f" no dot before it, none of {' '.join(_SIGNS)}"
+        )
 
 
 def load_study(name_or_path: str) -> Study:
@@ -95,12 +154,20 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
     Raises:
         ConfigError: one line; also where the folder holds another study.
     """
-    tasks = study.tasks()
+    tasks, base = study.tasks(), load_task(study.task)
+    for name, task in tasks.items():
+        _check_fit(name, task, base)
     folder.mkdir(parents=True, exist_ok=True)
+    with alone(Run(folder)):
+        return _carry_out(study, tasks, base, folder, threads)
+
+
+def _carry_out(
+    study: Study, tasks: Mapping[str, Task], base: Task, folder: Path, threads: int
+) -> list[dict[str, Any]]:
     _same_study(study, tasks, folder)
     kept = folder / "rows.json"
-    rows: list[dict[str, Any]] = json.loads(kept.read_text("utf-8")) if kept.is_file() else []
-    base = load_task(study.task)
+    rows = read_rows(kept) if kept.is_file() else []
     exam = replace(study.exam, told=calibrated(base, study.exam, threads))
     wanted = [(ALONE, 0)] + [(name, seed) for seed in study.seeds for name in tasks]
     for name, seed in wanted:
@@ -120,6 +187,61 @@ def carry_out(study: Study, folder: Path, threads: int = 0) -> list[dict[str, An
     return rows
 
 
+def _check_fit(name: str, task: Task, base: Task) -> None:
+    """What cannot be trained, or be examined on the study's task, is not worth an hour first.
+
+    Raises:
+        ConfigError: one line.
+    """
+    try:
+        servo = load_robot(base.robot, base.servo or None).servo.name
+        ground = replace(task.ground, levels=1, variants=1)
+        gait = nominal_gait(Environment(replace(task, ground=ground), 1, threads=1))
+        policy = Policy("of it", task=task, gait=gait)
+        check(policy.fitted(replace(base, servo=servo)))
+    except ValueError as error:
+        raise ConfigError(f"condition {name!r}: {error}") from None
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """What a study measured before.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else; one line.
+    """
+    try:
+        rows: Any = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not JSON: {error}; expected a list of rows") from None
+    if not isinstance(rows, list):
+        raise ConfigError(f"{path}: {json.dumps(rows)[:60]}: expected a list of rows")
+    for index, row in enumerate(rows):
+        wrong = _wrong(row)
+        if wrong:
+            raise ConfigError(f"{path}: row {index}: {wrong}")
+    return rows
+
+
+def _wrong(row: object) -> str:
+    """What a row lacks; empty if nothing."""
+    if not isinstance(row, dict):
+        return f"{json.dumps(row)[:60]}: expected an object with condition, seed and figures"
+    for key, kind, wanted in (
+        ("condition", str, "a name"),
+        ("seed", int, "a whole number"),
+        ("figures", dict, "an object of numbers"),
+    ):
+        if not isinstance(row.get(key), kind):
+            return f"{key}: {json.dumps(row.get(key))[:60]}: expected {wanted}"
+    for key in _SHOWN:
+        figure = row["figures"].get(key)
+        if not isinstance(figure, int | float):
+            return f"figures: {key}: {json.dumps(figure)[:60]}: expected a number"
+    return ""
+
+
 def _same_study(study: Study, tasks: Mapping[str, Task], folder: Path) -> None:
     """Rows of a study that has changed since would stand under names that mean something else."""
     file = folder / "study.json"
@@ -127,16 +249,26 @@ def _same_study(study: Study, tasks: Mapping[str, Task], folder: Path) -> None:
     text = json.dumps(whole, indent=1) + "\n"
     if not file.is_file():
         write(file, text)
-    elif file.read_text("utf-8") != text:
+    elif file.read_bytes() != text.encode():
         raise ConfigError(f"{folder}: study.json: another study: expected a folder of its own")
 
 
 def _trained(task: Task, folder: Path, name: str, threads: int) -> Policy:
-    path = folder / f"{name.replace(' ', '_')}-{task.seed}"
+    path = folder / f"{_folder(name)}-{task.seed}"
+    _clear(path)
     run = Run(path) if (path / "about.json").is_file() else new_run(task, path)
     if not train(task, run, threads, resume=run.last.is_file()):  # else killed before its first
         raise KeyboardInterrupt
     return find(f"{path}@last")
+
+
+def _clear(path: Path) -> None:
+    """What `new_run` had made where it was killed before its last file."""
+    if not path.is_dir() or (path / "about.json").exists() or any(path.glob("*.pt")):
+        return
+    for file in path.iterdir():
+        if re.fullmatch(r"task\.yaml|\.(task\.yaml|about\.json)\.\d+", file.name):
+            file.unlink()
 
 
 def by_condition(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Interval]]:

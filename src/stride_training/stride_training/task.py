@@ -207,7 +207,7 @@ def load_task(
     for file in files:
         merged = merge(merged, _extended(Path(file), ()))
     for setting in settings:
-        merged = merge(merged, _setting(setting))
+        merged = merge(merged, as_mapping(setting))
     return from_mapping(Task, {"name": name, **merged}, f"task {name}")
 
 
@@ -219,7 +219,7 @@ def with_settings(task: Task, settings: Sequence[str]) -> Task:
     """
     merged = dataclasses.asdict(task)
     for setting in settings:
-        merged = merge(merged, _setting(setting))
+        merged = merge(merged, as_mapping(setting))
     return from_mapping(Task, merged, f"task {task.name}")
 
 
@@ -262,7 +262,12 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return {**below, **both}
 
 
-def _setting(text: str) -> dict[str, Any]:
+def as_mapping(text: str) -> dict[str, Any]:
+    """What a ``key=value`` says, nested as the task's YAML is.
+
+    Raises:
+        ConfigError: it is none; one line.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text!r}: expected key=value, such as ppo.envs=256")

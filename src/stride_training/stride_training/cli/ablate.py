@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stride_core.arguments import Parser, whole
-from stride_core.config import ConfigError
 
 
 def parser() -> Parser:
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     from stride_training.runs import write
 
     if given.rows:
-        rows = _read(Path(given.rows))
+        rows = ablations.read_rows(Path(given.rows))
     else:
         study = ablations.load_study(given.study)
         folder = Path(given.folder or f"runs/{Path(given.study).stem}")
@@ -49,11 +48,3 @@ def main(arguments: Sequence[str]) -> int:
     if given.figure:
         ablations.draw(rows, Path(given.figure))
     return 0
-
-
-def _read(path: Path) -> list[dict[str, object]]:
-    try:
-        found: list[dict[str, object]] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from None
-    return found

@@ -24,13 +24,13 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Search and say what is best so far."""
+    """Search and say what is best so far; 130 if it was ended early."""
     given = parser().parse_args(arguments)
     from stride_training.tune import report, tune
 
     folder = Path(given.folder or f"runs/tune-{given.task}")
-    study = tune(
+    study, finished = tune(
         given.task, given.set, folder, given.trials, given.storage, given.threads, given.steps
     )
-    print(report(study))
-    return 0
+    print(report(study, given.set))
+    return 0 if finished else 130
