@@ -4,6 +4,7 @@ import dataclasses
 import pickle
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 from stride_bringup.options import config_file
@@ -148,6 +149,82 @@ def test_a_simulation_that_diverges_ends_one_episode_is_kept_and_breaks_again(
     found = replay(file)
     assert found.survived < found.substeps and found.finite
     assert found.fastest[0] == 1e200
+    assert_damage_is_one_line(file, folder / "torn.npz")
+
+
+def assert_damage_is_one_line(dump: Path, torn: Path) -> None:
+    from stride_sim.replay import replay
+
+    log = mujoco.MjLogConfig.get()
+    log.logto_file = log.logto_console = True
+    mujoco.MjLogConfig.set(log)
+    with np.load(dump) as content:
+        whole = dict(content)
+    state, model = whole["state"], whole["model"]
+    for name, value, said in (
+        ("substeps", np.array([5, 5]), "substeps"),
+        ("substeps", np.array(-1), "substeps -1: expected a whole number from 1"),
+        ("substeps", np.array(1.5), "substeps 1.5"),
+        ("substeps", np.array("5"), "substeps"),
+        ("state", state[:-1], "state of"),
+        ("state", state[None], "state of"),
+        ("state", state.astype(str), "state of"),
+        ("state", np.array(None), "ValueError"),  # pickled
+        ("model", model[:1000], "not a dump"),
+        ("model", np.zeros_like(model), "not a dump"),
+    ):
+        np.savez(torn, **{**whole, name: value})
+        _one_line(torn, said)
+    data = dump.read_bytes()
+    for content in (data[:500], b"", b"PK\x03\x04", data[:900] + b"\x00\xff" + data[902:]):
+        torn.write_bytes(content)
+        _one_line(torn, "not a dump")
+    with open(torn, "wb") as stream:
+        np.save(stream, state)
+    _one_line(torn, "not a dump")
+    log = mujoco.MjLogConfig.get()
+    assert not log.logto_file and not log.logto_console, "MuJoCo has its own lines"
+    with pytest.raises(ConfigError, match="nowhere"):
+        replay(torn.with_name("nowhere.npz"))
+
+
+def _one_line(torn: Path, said: str) -> None:
+    from stride_sim.replay import replay
+
+    with pytest.raises(ConfigError, match=said) as error:
+        replay(torn)
+    assert str(torn) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_dumps_that_cannot_be_written_end_no_training(
+    small: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("stable_baselines3")
+    from stride_training.vector import VectorEnvironment
+
+    task = dataclasses.replace(small, episode=dataclasses.replace(small.episode, seconds=0.1))
+    folder = tmp_path / "run"
+    vector = VectorEnvironment(Environment(task, 1, 0, 1), folder / "diverged")
+    vector.reset()
+    for _ in range(6):
+        vector.step_async(np.zeros((1, vector.environment.layout.size)))
+        vector.step_wait()
+    assert not folder.exists() and not capsys.readouterr().err, "episodes ended, none diverged"
+    for _ in range(2):
+        vector.environment.plant._qvel[0, 8] = 1e200
+        vector.step_wait()
+    assert not folder.exists(), "a folder that was deleted came back"
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "diverged: cannot be written: No such file or directory; training goes on" in line
+
+
+def test_an_episode_shorter_than_a_tick_is_refused(small: Task) -> None:
+    slow = dataclasses.replace(small.plant, rate_hz=4.0)
+    brief = dataclasses.replace(small.episode, seconds=0.1)
+    with pytest.raises(
+        ConfigError, match=r"episode\.seconds: 0\.1: expected at least a tick, 0\.25"
+    ):
+        Environment(dataclasses.replace(small, plant=slow, episode=brief), 1, 0, 1)
 
 
 def test_the_sources_full_layout_has_their_sizes() -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -226,6 +227,17 @@ def test_mistakes_are_answered_in_one_line(
     assert len(lines) == 1 and re.search(said, lines[0]), lines
 
 
+def test_a_plot_is_where_it_is_said_to_be(
+    whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Path] = []
+    monkeypatch.setattr("stride_training.curves.draw", lambda runs, out: drawn.append(out))
+    assert main(["plot", str(whole.folder), "--out", str(tmp_path)]) == 0
+    assert drawn == [tmp_path / "curves.png"] == [Path(capsys.readouterr().out.strip())]
+    assert main(["plot", str(whole.folder), "--out", str(tmp_path / "curves")]) == 2
+    assert "expected a folder, or a name such as" in capsys.readouterr().err
+
+
 def test_without_torch_it_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,3 +253,67 @@ def test_without_torch_it_says_how_to_install_it(
     monkeypatch.setattr(builtins, "__import__", absent)
     assert main(["train", "rough", "--steps", "1"]) == 2
     assert "./stride setup --training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (MemoryError(), "not enough memory: expected fewer robots"),
+        (
+            MemoryError("Unable to allocate 7 TiB"),
+            r"not enough memory \(Unable to allocate 7 TiB\)",
+        ),
+        (ValueError("Could not allocate memory"), "not enough memory"),  # MuJoCo's
+        (RuntimeError("[enforce fail] can't allocate memory"), "not enough memory"),
+        (
+            ImportError("libc10.so:\n no such file", name="torch._C"),
+            r"torch\._C does not load \(lib",
+        ),
+        (ModuleNotFoundError("No module named 'sympy'", name="sympy"), "sympy does not load"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line(
+    error: Exception,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stride_training.cli.bench.main", fail)
+    assert main(["bench"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("./stride bench: ") and re.search(said, line)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), ImportError("no such name", name="stride_training.task")]
+)
+def test_our_own_mistakes_are_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stride_training.cli.bench.main", fail)
+    with pytest.raises(type(error)):
+        main(["bench"])
+
+
+def test_an_interrupted_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though ``./stride`` starts with the signal's default, which ends it without a word."""
+    handlers = []
+
+    def interrupted(_: object) -> None:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stride_training.cli.bench.main", interrupted)
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        assert main(["bench"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert handlers == [signal.default_int_handler]
+    assert capsys.readouterr().err == "\n./stride bench: interrupted\n"

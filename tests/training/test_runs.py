@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from stride_core.config import ConfigError
 from stride_training.curves import evaluations, progress
 from stride_training.places import config_folder
-from stride_training.runs import Run, alone, new_run
+from stride_training.runs import Run, alone, new_run, write
 from stride_training.task import Task, load_task, with_settings
 from tests.training.conftest import SMALL, small_steps
 
@@ -25,7 +27,8 @@ pytest.importorskip("stable_baselines3")
 from stable_baselines3 import PPO  # noqa: E402
 from stride_training.checkpoint import load_all, load_network, save_network  # noqa: E402
 from stride_training.environment import Environment  # noqa: E402
-from stride_training.history import Progress  # noqa: E402
+from stride_training.export import evaluation_at  # noqa: E402
+from stride_training.history import Progress, logger_of, quiet_writers, rewind  # noqa: E402
 from stride_training.ppo import make_ppo  # noqa: E402
 from stride_training.train import Watch, train  # noqa: E402
 from stride_training.vector import VectorEnvironment  # noqa: E402
@@ -131,15 +134,15 @@ def test_weights_that_are_no_numbers_reach_no_checkpoint(
     assert all(bool(torch.isfinite(value).all()) for value in saved["policy"].values())
 
 
+def no_space(*_: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
 @contextlib.contextmanager
 def full_disk() -> Iterator[None]:
     """Writes end as on a full disk."""
     real = os.fsync
-
-    def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    os.fsync = fail  # type: ignore[assignment]
+    os.fsync = no_space  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -159,27 +162,31 @@ def test_a_full_disk_leaves_the_checkpoint_before(whole: Run, small: Task, tmp_p
 
 
 def test_a_full_disk_ends_no_training(
-    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Full after update 2, for checkpoints, evaluations and rows alike."""
+    """Full after update 2, for checkpoints, evaluations, rows and TensorBoard's thread alike."""
     monitoring = dataclasses.replace(small.monitoring, checkpoint_every=96, evaluate_every=96)
     task = dataclasses.replace(small_steps(small, 288), monitoring=monitoring)
     run = new_run(task, tmp_path / "run")
-    real, row, full = Watch._on_rollout_start, Progress.write, [False]
+    real, full, in_threads = Watch._on_rollout_start, [False], list[object]()
 
     def start(self: Watch) -> None:
         full[0] = self.model.num_timesteps == 192
         with full_disk() if full[0] else contextlib.nullcontext():
             real(self)
 
-    def refused(*given: Any) -> None:
-        if full[0]:
-            raise OSError(28, "No space left on device")
-        row(*given)
+    def refusing(write: Callable[..., None]) -> Callable[..., None]:
+        return lambda *given: (no_space if full[0] else write)(*given)
 
     monkeypatch.setattr(Watch, "_on_rollout_start", start)
-    monkeypatch.setattr(Progress, "write", refused)
+    monkeypatch.setattr(threading, "excepthook", in_threads.append)
+    boards = pytest.importorskip("tensorboard.summary.writer.record_writer").RecordWriter
+    for kind in (Progress, boards):
+        monkeypatch.setattr(kind, "write", refusing(kind.write))
     assert train(task, run, threads=1)
+    said = [line for line in capsys.readouterr().err.splitlines() if "it ends here" in line]
+    assert sorted(line.split(":")[0] for line in said) == ["TensorBoard", "progress.csv"]
+    assert not in_threads
     assert evaluations(run)["steps"].tolist() == [96.0, 288.0]
     assert progress(run)["time/total_timesteps"].tolist() == [96.0, 192.0]
     assert torch.load(run.last, weights_only=True)["steps"] == 288
@@ -256,7 +263,12 @@ def test_a_run_folder_that_exists_is_refused(
 def test_a_damaged_run_is_one_line(whole: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(whole.folder, tmp_path / "run"))
     for name, content, act in (
-        ("evaluations.jsonl", b'{"steps": 4', evaluations),
+        *(
+            ("evaluations.jsonl", line, act)
+            for line in (b'{"steps": 4', b"5", b"null", b"[1,2]", b'{"a": 1}', b'{"steps": []}')
+            for act in (evaluations, lambda run: evaluation_at(run, 480))
+        ),
+        ("progress.csv", b"a,b\n1,2\n", progress),
         ("progress.csv", b"a,b\n\xff\x00,3\n", progress),
         ("about.json", b"[1]", Run.about),
         ("task.yaml", b"name: [", Run.task),
@@ -268,3 +280,113 @@ def test_a_damaged_run_is_one_line(whole: Run, tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     (run.folder / "evaluations.jsonl").write_bytes(b"")
     assert evaluations(run) == {}
+    (run.folder / "evaluations.jsonl").write_text('{"steps": 1, "a": 2}\n{"steps": 3, "b": NaN}\n')
+    told = evaluations(run)
+    assert (
+        told["steps"].tolist() == [1.0, 3.0] and told["a"][0] == 2.0 and np.isnan(told["b"]).all()
+    )
+
+
+def test_what_is_damaged_is_kept_aside(
+    whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(shutil.copytree(whole.folder, tmp_path / "run"))
+    header, *rows = (run.folder / "progress.csv").read_text().splitlines()
+
+    def rewound(name: str, content: str) -> tuple[str, str]:
+        """What is left, and the name of the copy."""
+        (run.folder / name).write_text(content)
+        before = {path.name for path in run.folder.iterdir()}
+        rewind(run, 192)
+        copies = {path.name for path in run.folder.iterdir()} - before
+        for copy in copies:
+            assert (run.folder / copy).read_text() == content
+            (line,) = capsys.readouterr().err.strip().splitlines()
+            assert str(run.folder / name) in line and copy in line
+        return (run.folder / name).read_text(), " ".join(copies)
+
+    renamed = "\n".join([header.replace("total_timesteps", "steps"), *rows]) + "\n"
+    assert rewound("progress.csv", renamed) == ("", "progress.csv.damaged")
+    amid = "\n".join([header, rows[0], "torn,1", rows[1], rows[2]]) + "\n"
+    kept = "\n".join([header, rows[0], rows[1]]) + "\n"
+    assert rewound("progress.csv", amid) == (kept, "progress.csv.damaged2")
+    assert rewound("progress.csv", kept + "torn by a kil") == (kept, "")
+    good = '{"steps": 96.0, "score": 1.0}\n'
+    for line in ("5", "null", "[1,2]", '{"score": 1}', '{"st'):
+        (run.folder / "evaluations.jsonl.damaged").unlink(missing_ok=True)
+        left = rewound("evaluations.jsonl", f"{line}\n{good}")
+        assert left == (good, "evaluations.jsonl.damaged")
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["5e4", "1E-3", ".5e1", "012", "null", "~", "1:30", "=", "on"])
+def test_a_task_named_like_a_number_reads_its_name_again(
+    small: Task, tmp_path: Path, name: str
+) -> None:
+    task = dataclasses.replace(small, name=name)
+    assert new_run(task, tmp_path / "run").task() == task
+
+
+def test_links_pipes_and_devices_stay_what_they_are(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, link, pipe = tmp_path / "folder", tmp_path / "link.json", tmp_path / "pipe"
+    folder.mkdir()
+    link.symlink_to(folder / "real.json")
+    for content in ("new", "newer"):
+        write(link, content)
+        assert link.is_symlink() and (folder / "real.json").read_text() == content
+        assert [path.name for path in folder.iterdir()] == ["real.json"]
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as threads:
+        read = threads.submit(pipe.read_bytes)
+        write(pipe, "through")
+        assert read.result(timeout=5.0) == b"through" and pipe.is_fifo()
+    print("before", flush=True)
+    write(Path("/dev/stdout"), "amid\n")  # a file, under pytest
+    print("after", flush=True)
+    assert capfd.readouterr().out == "before\namid\nafter\n"
+    write(Path("/dev/null"), "nothing")
+    assert Path("/dev/null").is_char_device()
+    for path, said in ((folder, "Is a directory"), (folder / "real.json" / "x", "Not a directory")):
+        with pytest.raises(ConfigError, match=f"cannot be written: {said}"):
+            write(path, "")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_training_whose_folder_is_deleted_ends(
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """And neither makes it anew, nor writes into another run's that was begun there since."""
+    run = new_run(small_steps(small, 480), tmp_path / "run")
+    real, ticks = Watch._on_step, [0]
+
+    def step(self: Watch) -> bool:
+        ticks[0] += 1
+        if ticks[0] == 20:
+            shutil.rmtree(run.folder)
+            if again:
+                with alone(new_run(small, run.folder)):
+                    pass
+        return real(self)
+
+    monkeypatch.setattr(Watch, "_on_step", step)
+    with pytest.raises(ConfigError, match="another run's" if again else "folder is gone"):
+        train(run.task(), run, threads=1)
+    assert ticks == [32], "it went on after the update"
+    left = {path.name for path in tmp_path.glob("run/*") if "tfevents" not in path.name}
+    assert left == ({".lock", "about.json", "task.yaml"} if again else set())
+
+
+def test_a_board_that_cannot_be_made_is_one_line(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = pytest.importorskip("tensorboard.summary.writer.record_writer").RecordWriter
+    monkeypatch.setattr(records, "write", no_space)
+    with quiet_writers():
+        logger = logger_of(Run(tmp_path))
+        logger.record("a", 1.0)
+        logger.dump(1)
+    assert (tmp_path / "progress.csv").read_text() == "a\n1.0\n"
+    (line,) = capsys.readouterr().err.split("\n")[1:-1]
+    assert line.startswith("TensorBoard: No space left on device") and "goes on" in line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,10 @@ class ConfigError(ValueError):
         super().__init__(one_line(message))
 
 
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes the text which `_StrictLoader` would read as a number."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses duplicate keys and reads 1e-3 as the number it is."""
 
@@ -43,11 +48,12 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 # YAML 1.1, which PyYAML reads, wants a dot and a sign, 1.0e-3 and 1.0e+3; other tools do not.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+for _either in (_StrictLoader, _Dumper):
+    _either.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
@@ -90,6 +96,12 @@ def parse_value(text: str) -> Any:
         return yaml.load(text, Loader=_StrictLoader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(one_line(error)) from None
+
+
+def as_yaml(content: Mapping[str, Any]) -> str:
+    """Text from which `parse_yaml` reads the same content; keys stay in their order."""
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False)
+    return text
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def build_model(
     Raises:
         SimError: the MJCF does not load, or lacks something that `spec` names.
     """
-    _quieten()
+    quieten()
     try:
         mjcf = mujoco.MjSpec.from_file(str(spec.mjcf))
     except (ValueError, OSError) as error:
@@ -72,7 +72,7 @@ def build_model(
     return model
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keep MuJoCo from writing MUJOCO_LOG.TXT: it counts its warnings; the plant reads them."""
     log = mujoco.MjLogConfig.get()
     log.logto_file = log.logto_console = False

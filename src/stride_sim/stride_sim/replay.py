@@ -8,9 +8,15 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
+from stride_core.arrays import FloatArray
 
 from stride_sim.errors import SimError
+from stride_sim.model import quieten
 from stride_sim.plant import Plant
+
+_MOST = 10_000
+"""Substeps of a tick: of the slowest one, in the finest steps of the physics."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,13 @@ def dump(plant: Plant, robot: int, path: Path) -> None:
     model = plant.robot_model(robot)
     content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, content)
-    np.savez_compressed(
-        path, model=content, state=plant.before[robot], substeps=plant.config.substeps
-    )
+    try:
+        np.savez_compressed(
+            path, model=content, state=plant.before[robot], substeps=plant.config.substeps
+        )
+    except OSError:
+        path.unlink(missing_ok=True)  # half of one is none
+        raise
 
 
 def replay(path: str | Path) -> Replay:
@@ -52,12 +62,11 @@ def replay(path: str | Path) -> Replay:
     Raises:
         SimError: it cannot be read; one line.
     """
+    quieten()
     try:
-        with np.load(path, allow_pickle=False) as content:
-            row, substeps = content["state"], int(content["substeps"])
-            model = _model(content["model"].tobytes())
-    except (OSError, ValueError, KeyError) as error:
-        why = " ".join(str(error).split())
+        model, row, substeps = _read(path)
+    except Exception as error:  # whatever a damaged archive, array or model raises
+        why = f"{type(error).__name__}: {error}"[:160]
         raise SimError(f"{path}: not a dump of a robot ({why})") from None
     data = mujoco.MjData(model)
     mujoco.mj_setState(model, data, row, mujoco.mjtState.mjSTATE_INTEGRATION)
@@ -76,9 +85,22 @@ def replay(path: str | Path) -> Replay:
     return Replay(substeps, survived, finite, warnings, fastest)
 
 
-def _model(content: bytes) -> mujoco.MjModel:
+def _read(path: str | Path) -> tuple[mujoco.MjModel, FloatArray, int]:
+    with np.load(path, allow_pickle=False) as content:
+        row, substeps, model = content["state"], content["substeps"], _model(content["model"])
+    if substeps.shape != () or substeps.dtype.kind not in "iu" or not 1 <= substeps <= _MOST:
+        raise ValueError(f"substeps {substeps}: expected a whole number from 1 to {_MOST}")
+    size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION)
+    if row.shape != (size,) or row.dtype != np.float64:
+        raise ValueError(f"state of {row.shape} {row.dtype}: expected ({size},) float64")
+    if not model.nv:
+        raise ValueError("its model has no joints")
+    return model, row, int(substeps)
+
+
+def _model(content: NDArray[np.uint8]) -> mujoco.MjModel:
     with tempfile.NamedTemporaryFile(suffix=".mjb") as scratch:
-        scratch.write(content)
+        scratch.write(content.tobytes())
         scratch.flush()
         return mujoco.MjModel.from_binary_path(scratch.name)
 

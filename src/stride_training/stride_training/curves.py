@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,24 +47,51 @@ def progress(run: Run) -> dict[str, FloatArray]:
         raise ConfigError(f"{path}: damaged: {error}") from None
     if not rows:
         raise ConfigError(f"{path}: holds no update yet")
+    if STEPS not in rows[0]:
+        raise ConfigError(f"{path}: damaged: no column {STEPS}")
     return {name: np.array([_number(row.get(name)) for row in rows]) for name in rows[0] if name}
 
 
 def evaluations(run: Run) -> dict[str, FloatArray]:
-    """Columns of evaluations.jsonl; empty without one.
+    """Columns of evaluations.jsonl, what a row lacks being NaN; empty without one.
+
+    Raises:
+        ConfigError: it is damaged; one line.
+    """
+    rows = evaluation_rows(run)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+
+
+def evaluation_rows(run: Run) -> list[dict[str, float]]:
+    """Rows of evaluations.jsonl; none without one.
 
     Raises:
         ConfigError: it is damaged; one line.
     """
     path = run.folder / "evaluations.jsonl"
     if not path.is_file():
-        return {}
+        return []
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        names = rows[0] if rows else ()
-        return {name: np.array([row[name] for row in rows], np.float64) for name in names}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path}: damaged: {error}; expected a JSON object on a line") from None
+        return [evaluation(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: damaged: {error}") from None
+
+
+def evaluation(line: str) -> dict[str, float]:
+    """A line of evaluations.jsonl.
+
+    Raises:
+        ValueError: it is no JSON object of numbers, ``steps`` among them.
+    """
+    try:
+        row = json.loads(line)
+        found = {str(name): float(value) for name, value in row.items()}
+        if math.isfinite(found["steps"]):
+            return found
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        pass
+    raise ValueError(f"{line[:40]!r}: expected a JSON object of numbers with steps")
 
 
 def _number(text: str | None) -> float:
@@ -98,7 +126,8 @@ def draw(runs: Sequence[Run], out: Path) -> None:
                     axis.plot(millions, figures[name], label=run.folder.name, linewidth=1.2)
     for axis in axes[1]:
         axis.set_xlabel("million steps")
-    axes[0][0].legend(fontsize=8)
+    if axes[0][0].lines:
+        axes[0][0].legend(fontsize=8)
     try:
         figure.savefig(out, dpi=110)
     except (OSError, ValueError) as error:

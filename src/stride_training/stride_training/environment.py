@@ -126,6 +126,11 @@ class Environment:
         self.size = self.actor_size + self.privileged.size
         self.starts = Starts(task, self.plant, robots, seed, first)
         self.last_tick = round(task.episode.seconds / self.plant.period)
+        if not self.last_tick:
+            raise ConfigError(
+                f"task {task.name}: episode.seconds: {task.episode.seconds:g}: expected at least a"
+                f" tick, {self.plant.period:g} s at plant.rate_hz {task.plant.rate_hz:g}"
+            )
         self.age = np.zeros(robots, np.int64)
         self._mount = ImuMount(spec.imu.rpy)
         config = self.controller.gait_config

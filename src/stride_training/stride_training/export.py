@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from stride_core.contract import Contract, Normaliser, Provenance
 from stride_core.policy_file import INPUT, write_contract
 
 from stride_training.checkpoint import load_network, nominal_gait
+from stride_training.curves import evaluation_rows
 from stride_training.environment import Environment
 from stride_training.network import to_onnx
 from stride_training.policy import Actor
@@ -140,10 +140,12 @@ def contract_of(trained: Trained, run: Run) -> Contract:
 
 
 def evaluation_at(run: Run, steps: int) -> dict[str, float]:
-    """What training's own evaluation found at these steps; empty if there was none."""
-    path = run.folder / "evaluations.jsonl"
-    rows = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for row in map(json.loads, reversed(rows)):
+    """What training's own evaluation found at these steps; empty if there was none.
+
+    Raises:
+        ConfigError: see `evaluation_rows`.
+    """
+    for row in reversed(evaluation_rows(run)):
         if row["steps"] == steps:
             return {name: value for name, value in row.items() if np.isfinite(value)}
     return {}

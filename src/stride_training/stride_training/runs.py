@@ -19,16 +19,15 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
 from stride_core.config import ConfigError, from_mapping
-from stride_core.yaml_file import read_yaml
+from stride_core.yaml_file import as_yaml, read_yaml
 
 from stride_training.task import Task
 
@@ -101,25 +100,37 @@ def new_run(task: Task, folder: str | Path = "") -> Run:
     except FileExistsError:
         raise ConfigError(f"{path}: another process has just begun a run there") from None
     run = Run(path)
-    write(path / "task.yaml", yaml.safe_dump(plain(dataclasses.asdict(task)), sort_keys=False))
+    write(path / "task.yaml", as_yaml(plain(dataclasses.asdict(task))))
     about = {"command": sys.argv, "commit": commit(), "versions": versions()}
     write(path / "about.json", json.dumps(about, indent=1) + "\n")
     return run
 
 
 @contextmanager
-def alone(run: Run) -> Iterator[None]:
+def alone(run: Run) -> Iterator[Callable[[], None]]:
     """Hold a run's folder for this process; however it ends, it is free again.
+
+    Yields:
+        What raises a ConfigError of one line once the folder is not there any more.
 
     Raises:
         ConfigError: another process holds it; one line.
     """
-    with open(run.folder / ".lock", "w", encoding="utf-8") as held:
+    lock = run.folder / ".lock"
+    with open(lock, "w", encoding="utf-8") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"{run.folder}: another process is training in it") from None
-        yield
+
+        def there() -> None:
+            if not run.folder.is_dir():
+                raise ConfigError(f"{run.folder}: the run's folder is gone, and its training ends")
+            with suppress(FileNotFoundError):
+                if not os.path.samestat(os.fstat(held.fileno()), lock.stat()):
+                    raise ConfigError(f"{run.folder}: another run's by now: this training ends")
+
+        yield there
 
 
 def plain(value: Any) -> Any:
@@ -159,17 +170,44 @@ def versions() -> dict[str, str]:
 def write(path: Path, content: str | bytes) -> None:
     """Write a file so that at any moment it is the old one or the whole new one.
 
+    A link stays one, to a new file; what is no file, a pipe or a device, is written into.
+
     Raises:
         ConfigError: the disk is full, or the like; one line. The old file is as it was.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     data = content.encode() if isinstance(content, str) else content
+    try:
+        if path.exists() and (not path.is_file() or _is_output(path)):
+            _into(path, data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _into(path: Path, data: bytes) -> None:
+    sys.stdout.flush()  # what was printed so far comes first
+    printed = _is_output(path)
+    with open(1 if printed else path, "wb", closefd=not printed) as stream:
+        stream.write(data)
+
+
+def _is_output(path: Path) -> bool:
+    """Whether it is where this process prints to, such as /dev/stdout."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(1), path.stat())
+    return False
+
+
+def _replace(path: Path, data: bytes) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(scratch, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(scratch, path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+    except OSError:
+        with suppress(OSError):
+            scratch.unlink()
+        raise

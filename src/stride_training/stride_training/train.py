@@ -23,7 +23,7 @@ from stride_core.config import ConfigError
 from stride_training.checkpoint import load_all, save_all, save_network
 from stride_training.environment import Environment, Observations
 from stride_training.episodes import Answer, examination, score, speed_error, walk
-from stride_training.history import add_evaluation, logger_of, rewind
+from stride_training.history import add_evaluation, logger_of, quiet_writers, rewind
 from stride_training.policy import Actor
 from stride_training.ppo import Recipe, make_ppo, seed_all, warm_up
 from stride_training.runs import Run, alone, write
@@ -72,8 +72,8 @@ def train(
     Raises:
         ConfigError: one line.
     """
-    with alone(run):
-        return _train(task, run, threads, resume, device, report)
+    with alone(run) as there, quiet_writers():
+        return _train(task, run, threads, resume, device, report, there)
 
 
 def _train(
@@ -83,6 +83,7 @@ def _train(
     resume: bool,
     device: str,
     report: Callable[[int, float], None] | None,
+    there: Callable[[], None],
 ) -> bool:
     seed_all(task.seed)
     robots = Environment(task, task.ppo.envs, task.seed, threads)
@@ -90,7 +91,7 @@ def _train(
     model = make_ppo(task.ppo, environment, task.seed, device)
     recipe = Recipe(task.ppo, threads)
     watch = Watch(task, run, environment, recipe, threads)
-    watch.report = report
+    watch.report, watch.there = report, there
     if resume:
         watch.restore(load_all(run.last, model, environment))
         rewind(run, model.num_timesteps)
@@ -146,6 +147,7 @@ class Watch(BaseCallback):
         self.ending = Ending()
         self.finished = False  # with all that is asked for
         self.report: Callable[[int, float], None] | None = None
+        self.there: Callable[[], None] = lambda: None  # or raises: the run's folder
         self._task, self._run, self._vector = task, run, environment
         self._recipe, self._threads = recipe, threads
         self._due = {"checkpoint": 0, "evaluate": 0}
@@ -174,6 +176,7 @@ class Watch(BaseCallback):
     def _on_rollout_start(self) -> None:
         """Between an update and the next rollout: the one moment at which a run can be saved."""
         steps, monitoring = self.model.num_timesteps, self._task.monitoring
+        self.there()
         check_networks(self._ppo, self._run)
         if steps >= self._due["evaluate"]:
             self._due["evaluate"] = steps + monitoring.evaluate_every
@@ -189,6 +192,7 @@ class Watch(BaseCallback):
             self._save()
             save_network(self._run.folder / f"step_{steps:010d}.pt", self._ppo, self._vector)
         except ConfigError as error:
+            self.there()
             if self._left:
                 raise
             print(f"\n{error}; training goes on", file=sys.stderr, flush=True)
@@ -196,6 +200,7 @@ class Watch(BaseCallback):
     def _on_training_end(self) -> None:
         if self._left:
             return
+        self.there()
         check_networks(self._ppo, self._run)
         self._recipe.finish()
         self._save()
@@ -301,6 +306,7 @@ class Watch(BaseCallback):
                 save_network(self._run.best, self._ppo, self._vector)
                 self._best = found["score"]
         except ConfigError as error:
+            self.there()
             print(f"\n{error}; training goes on", file=sys.stderr, flush=True)
         if self.report is not None:
             self.report(self.model.num_timesteps, found["score"])

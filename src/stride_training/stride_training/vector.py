@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class VectorEnvironment(VecEnv):
 
     def __init__(self, environment: Environment, dumps: Path | None = None) -> None:
         self.environment, self.dumps = environment, dumps
+        self._refused = False  # by a full disk, say
         n = environment.robots
         super().__init__(n, observation_space(environment), action_space(environment))
         self.last: Step | None = None
@@ -75,14 +77,20 @@ class VectorEnvironment(VecEnv):
 
     def _dump(self, robots: NDArray[np.intp]) -> None:
         """Keep what broke a simulation, as far as there is room for more."""
-        if self.dumps is None:
+        if self.dumps is None or not len(robots):
             return
-        self.dumps.mkdir(parents=True, exist_ok=True)
         starts = self.environment.starts
-        for robot in robots.tolist():
-            if len(list(self.dumps.iterdir())) < _MOST_DUMPS:
-                name = f"robot{robot}_episode{starts.episode[robot]}.npz"
-                dump(self.environment.plant, robot, self.dumps / name)
+        try:
+            self.dumps.mkdir(exist_ok=True)
+            for robot in robots.tolist():
+                if len(list(self.dumps.iterdir())) < _MOST_DUMPS:
+                    name = f"robot{robot}_episode{starts.episode[robot]}.npz"
+                    dump(self.environment.plant, robot, self.dumps / name)
+        except OSError as error:
+            if not self._refused:
+                said = f"{self.dumps}: cannot be written: {error.strerror}; training goes on"
+                print(f"\n{said}", file=sys.stderr, flush=True)
+            self._refused = True
 
     def _tell(self, step: Step, ended: NDArray[np.intp]) -> list[dict[str, Any]]:
         infos = list(self._nothing)

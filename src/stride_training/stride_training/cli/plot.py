@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stride_core.arguments import Parser
+from stride_core.config import ConfigError
 
 
 def parser() -> Parser:
@@ -13,7 +14,10 @@ def parser() -> Parser:
     made = Parser(prog="./stride plot", description=__doc__)
     made.add_argument("runs", nargs="+", metavar="RUN")
     made.add_argument(
-        "--out", default="", metavar="FILE", help=".png or .svg; default RUN/curves.png"
+        "--out",
+        default="",
+        metavar="FILE",
+        help=".png or .svg, or a folder; default RUN/curves.png",
     )
     return made
 
@@ -25,7 +29,11 @@ def main(arguments: Sequence[str]) -> int:
     from stride_training.train import folder_of
 
     runs = [folder_of(path) for path in given.runs]
-    out = Path(given.out) if given.out else runs[0].folder / "curves.png"
+    out = Path(given.out) if given.out else runs[0].folder
+    if out.is_dir():
+        out /= "curves.png"
+    elif not out.suffix:
+        raise ConfigError(f"--out {out}: expected a folder, or a name such as {out}.png")
     draw(runs, out)
     print(out)
     return 0
