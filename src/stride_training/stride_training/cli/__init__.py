@@ -27,9 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stride_training: {command!r}: expected one of {known}", file=sys.stderr)
         return USAGE_ERROR
     try:
-        if (
-            signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-        ):  # as a start without tracebacks has it
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
             signal.signal(signal.SIGINT, signal.default_int_handler)
         module = import_module(f"stride_training.cli.{command}")
         status: int = module.main(given[1:])
