@@ -168,14 +168,15 @@ def _carry_out(
     _same_study(study, tasks, folder)
     kept = folder / "rows.json"
     rows = read_rows(kept) if kept.is_file() else []
-    exam = replace(study.exam, told=calibrated(base, study.exam, threads))
     wanted = [(ALONE, 0)] + [(name, seed) for seed in study.seeds for name in tasks]
     for name, seed in wanted:
         if any((row["condition"], row["seed"]) == (name, seed) for row in rows):
             continue
         print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
-        policy = Policy(ALONE)
-        if name != ALONE:
+        policy, exam = Policy(ALONE), study.exam
+        if name == ALONE:
+            exam = replace(exam, told=calibrated(base, exam, threads))
+        else:
             policy = _trained(with_settings(tasks[name], [f"seed={seed}"]), folder, name, threads)
         result = examine(policy, base, exam, threads)
         found = {key: figures(result.episodes)[key].value for key in COLUMNS}
