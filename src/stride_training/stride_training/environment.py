@@ -20,7 +20,7 @@ from stride_core.action import ActionLayout
 from stride_core.arrays import BoolArray, FloatArray
 from stride_core.attitude import ImuMount
 from stride_core.config import ConfigError
-from stride_core.control import Control, Sensed, load_controller
+from stride_core.control import Control, Controller, Sensed, load_controller
 from stride_core.frames import up_in_body, yaw_of
 from stride_core.gait import PATTERNS, GaitInputs, shape_array
 from stride_core.observation import Observation, Observed
@@ -72,6 +72,30 @@ class Step:
         return self.fell | self.late
 
 
+def _fitting_pattern(task: Task, controller: Controller) -> str:
+    """The gait's pattern, of a task that can be walked.
+
+    Raises:
+        ConfigError: one line.
+    """
+    most = controller.residual_limit
+    if task.action.residual > most:
+        raise ConfigError(
+            f"task {task.name}: action.residual: {task.action.residual:g}: expected at most the"
+            f" ik's residual_limit, {most:g} m, which would clip it"
+        )
+    if round(task.episode.seconds * task.plant.rate_hz) < 1:
+        raise ConfigError(
+            f"task {task.name}: episode.seconds: {task.episode.seconds:g}: expected at least a"
+            f" tick, {1.0 / task.plant.rate_hz:g} s at plant.rate_hz {task.plant.rate_hz:g}"
+        )
+    pattern = task.pattern or controller.gait_config.pattern
+    if pattern not in PATTERNS:
+        known = ", ".join(PATTERNS)
+        raise ConfigError(f"task {task.name}: pattern: {pattern!r}: expected one of {known}")
+    return pattern
+
+
 class Environment:
     """A task with N robots.
 
@@ -110,12 +134,7 @@ class Environment:
         self.task, self.robots = task, robots
         spec = load_robot(task.robot, task.servo or None)
         self.controller = load_controller(spec, *params_files(spec, task.params))
-        most = self.controller.residual_limit
-        if task.action.residual > most:
-            raise ConfigError(
-                f"task {task.name}: action.residual: {task.action.residual:g}: expected at most the"
-                f" ik's residual_limit, {most:g} m, which would clip it"
-            )
+        self._pattern = PATTERNS.index(_fitting_pattern(task, self.controller))
         self.plant = Plant(spec, task.plant, None, robots, threads, pool(task.ground), drawn)
         self.layout = ActionLayout(spec, task.action)
         self.observation = Observation(spec, task.observation, self.layout.size)
@@ -126,20 +145,10 @@ class Environment:
         self.size = self.actor_size + self.privileged.size
         self.starts = Starts(task, self.plant, robots, seed, first)
         self.last_tick = round(task.episode.seconds / self.plant.period)
-        if not self.last_tick:
-            raise ConfigError(
-                f"task {task.name}: episode.seconds: {task.episode.seconds:g}: expected at least a"
-                f" tick, {self.plant.period:g} s at plant.rate_hz {task.plant.rate_hz:g}"
-            )
         self.age = np.zeros(robots, np.int64)
         self._mount = ImuMount(spec.imu.rpy)
         config = self.controller.gait_config
         self._shape = shape_array(config.shape)
-        pattern = task.pattern or config.pattern
-        if pattern not in PATTERNS:
-            known = ", ".join(PATTERNS)
-            raise ConfigError(f"task {task.name}: pattern: {pattern!r}: expected one of {known}")
-        self._pattern = PATTERNS.index(pattern)
         self._limits = (spec.joint_lower, spec.joint_upper)
         radius = self.plant.index.foot_radius
         self._stance_height = float(config.shape.height - spec.hips[:, 2].mean() + radius)
