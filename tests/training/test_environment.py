@@ -315,8 +315,7 @@ def test_a_turn_that_the_gait_cannot_follow_is_no_error_of_the_heading() -> None
     environment.reset()
     for _ in range(500):
         environment.step(np.zeros((1, environment.layout.size)))
-    turned = 500 * environment.plant.period * 0.5
-    assert abs(environment.moment.heading[0]) < 0.15 < 0.3 * turned
+    assert abs(environment.moment.heading[0]) < 0.15  # 1.8 against the whole of what was asked
 
 
 def test_a_walk_too_short_to_be_judged_moves_no_robot_of_the_curriculum() -> None:

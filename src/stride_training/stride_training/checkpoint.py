@@ -29,13 +29,8 @@ from stride_training.vector import VectorEnvironment
 FORMAT = 1
 _RESUMABLE = 2  # of what a run goes on from, beside its networks
 _LEFT_OUT: dict[str, Any] = {"truth": []}  # by what was written before there was such a key
-_NOT_SAID = (
-    "gait",
-    "rate_hz",
-    "action",
-    "activation",
-    "clip",
-)  # by such either, and taken to be ours
+_UNKNOWN = ("gait", "rate_hz", "action", "activation", "clip")
+"""What such does not say either; nobody can tell whether it differs."""
 
 
 def identity(environment: VectorEnvironment) -> dict[str, Any]:
@@ -142,7 +137,7 @@ def read(path: Path, environment: VectorEnvironment) -> dict[str, Any]:
     except Exception as error:  # whatever an unpickler raises
         raise ConfigError(f"{path}: not a checkpoint of this version ({_why(error)})") from None
     for key, ours in identity(environment).items():
-        if key in _NOT_SAID and key not in theirs:
+        if key in _UNKNOWN and key not in theirs:
             continue
         if theirs.get(key, _LEFT_OUT.get(key)) != ours:
             raise ConfigError(f"{path}: {key}: {theirs.get(key)!r}: expected {ours!r}")

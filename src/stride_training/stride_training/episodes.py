@@ -41,7 +41,7 @@ class Episodes:
         tilt: 99th percentile of max(|roll|, |pitch|) [rad].
         height: share of the time within 2 cm of the stance's height over the ground under it.
         violations: ticks in which a joint was beyond its limit.
-        heading: largest error against the integrated command [rad].
+        heading: largest error against the turns asked for, as far as the gait can follow [rad].
         distance: between start and end [m].
         power: mean of what the servos put in [W].
         action: mean of |action|.

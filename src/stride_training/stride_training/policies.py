@@ -119,8 +119,8 @@ def find(name: str) -> Policy:
     if name == "none":
         return Policy("none")
     folder, checkpoint = name, ""
-    if not Path(name).exists():
-        folder, _, checkpoint = name.rpartition("@") if "@" in name else (name, "", "")
+    if "@" in name and not Path(name).exists():
+        folder, _, checkpoint = name.rpartition("@")
     shipped = config_folder().parent / "policies" / name
     for path in (Path(folder), shipped):
         whole_run = checkpoint or (path / "about.json").is_file()

@@ -35,7 +35,7 @@ class Moment:
         vertical: ``(N,)`` [m/s].
         command: ``(N, 3)`` what is asked, with the turn that holds the heading [m/s, m/s, rad/s].
         gravity: ``(N, 3)`` unit vector in the trunk's frame.
-        heading: ``(N,)`` error of the yaw against the integrated command itself [rad].
+        heading: ``(N,)`` error of the yaw against the turns asked for, without what holds it [rad].
         stance_height: of the trunk over level ground [m].
         action, last: ``(N, actions)`` within ±1, of this tick and the one before.
         limits: lower and upper of the joints, ``(joints,)`` [rad].
@@ -111,7 +111,7 @@ def _bouncing(m: Moment) -> FloatArray:
 
 
 def _heading(m: Moment) -> FloatArray:
-    """|error of the yaw| against the integrated command [rad]."""
+    """|error of the yaw| against the turns asked for, as far as the gait can follow [rad]."""
     return np.abs(m.heading)
 
 

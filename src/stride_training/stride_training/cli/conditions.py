@@ -58,9 +58,9 @@ def refuse_unwritable(given: argparse.Namespace) -> None:
         ConfigError: not there; one line.
     """
     for option in ("json", "markdown", "figure"):
-        path = Path(getattr(given, option, "") or ".")
-        if path == Path("."):
+        if not getattr(given, option):
             continue
+        path = Path(getattr(given, option))
         if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
             raise ConfigError(f"--{option} {path}: cannot be written")
 
